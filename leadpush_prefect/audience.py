@@ -1,0 +1,336 @@
+"""Readers of audiences: a file, rows of a database, or any iterable, to contacts; always streamed.
+
+Each yields a `ContactRow` for a row that can be used and an `InvalidRow` for one that cannot, in order. `usable`
+decides what the second means.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from decimal import Decimal
+from os import PathLike
+from typing import IO, Any
+from uuid import UUID
+
+from leadpush_prefect.contact import ContactRow, InvalidRow
+from leadpush_prefect.errors import AudienceInvalid
+from leadpush_prefect.json_text import from_json, to_json, to_text
+
+__all__ = ["read_contacts", "read_csv", "read_jsonl", "read_rows", "usable"]
+
+ID_KEYS = "_id", "uuid", "id"
+MAX_ID_LENGTH = 500
+SHOWN = 10  # invalid rows in one message
+
+# The only spellings of `subscribed`, in lower case. An empty one is taken for true.
+_SUBSCRIBED = {"true": True, "1": True, "": True, "false": False, "0": False}
+
+
+class _Unusable(Exception):
+    """What is wrong with a row, as a sentence."""
+
+
+def read_csv(path: str | PathLike[str], *, id: str = "") -> Iterator[ContactRow | InvalidRow]:
+    """The contacts of a CSV file (RFC 4180, UTF-8, a header); every attribute is text.
+
+    Args:
+        path: The file.
+        id: The column of the ids; empty for the first of `_id`, `uuid` and `id` that is there.
+
+    Raises:
+        AudienceInvalid: when the first row is asked for, if the file cannot be read, or its header cannot be used.
+    """
+    # surrogateescape: a byte that is not UTF-8 spoils its row, not the file.
+    with _opened(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        columns = _Columns(_header(reader, path), id, str(path))
+        line = reader.line_num + 1
+        while (row := _next_row(reader)) is not None:
+            if row:  # a blank line is no row
+                place = f"line {line}"
+                yield InvalidRow(place, row) if isinstance(row, str) else columns.read(row, place)
+            line = reader.line_num + 1
+
+
+def read_jsonl(path: str | PathLike[str], *, id: str = "") -> Iterator[ContactRow | InvalidRow]:
+    """The contacts of a file with a JSON object per line, in Leadpush's shape or flat; see `read_contacts`.
+
+    Args:
+        path: The file.
+        id: The key of the ids; empty for the first of `_id`, `uuid` and `id` that is there.
+
+    Raises:
+        AudienceInvalid: when the first row is asked for, if the file cannot be read.
+    """
+    with _opened(path, mode="rb") as file:
+        for number, line in enumerate(file, 1):
+            text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            if text.strip():
+                yield _row(_json_contact, text, id, f"line {number}")
+
+
+def read_rows(
+    columns: Iterable[str], rows: Iterable[Sequence[Any]], *, id: str = ""
+) -> Iterator[ContactRow | InvalidRow]:
+    """The contacts of a query's result; attributes have the database's types.
+
+    Dates become ISO 8601 text, UUIDs text, Decimals numbers.
+
+    Args:
+        columns: The columns' names.
+        rows: A value per column.
+        id: The column of the ids; empty for the first of `_id`, `uuid` and `id` that is there.
+
+    Raises:
+        AudienceInvalid: when the first row is asked for, if the columns cannot be used.
+
+    >>> [row.data for row in read_rows(["id", "plan"], [(1, "pro")])]
+    ['{"_id":"1","uuid":"1","subscribed":true,"attributes":{"plan":"pro"}}']
+    """
+    table = _Columns(list(columns), id, "the query")
+    for number, row in enumerate(rows, 1):
+        yield table.read(row, f"row {number}")
+
+
+def read_contacts(
+    contacts: Iterable[Mapping[str, Any]], *, id: str = ""
+) -> Iterator[ContactRow | InvalidRow]:
+    """The contacts of an iterable of mappings.
+
+    With a key `attributes` (an object, or its JSON text) a mapping has Leadpush's shape: `_id` or `uuid`,
+    `subscribed`, and whatever else, which is kept. Without one it is flat: all but the id and `subscribed` are
+    attributes.
+
+    Args:
+        contacts: The mappings.
+        id: The key of the ids; empty for the first of `_id`, `uuid` and `id` that is there.
+
+    >>> [row.data for row in read_contacts([{"_id": "a", "subscribed": False, "plan": "pro"}])]
+    ['{"_id":"a","uuid":"a","subscribed":false,"attributes":{"plan":"pro"}}']
+    """
+    for number, contact in enumerate(contacts, 1):
+        yield _row(_contact, contact, id, f"item {number}")
+
+
+def usable(
+    rows: Iterable[ContactRow | InvalidRow],
+    *,
+    skip_invalid: bool = False,
+    on_invalid: Callable[[InvalidRow], None] = lambda row: None,
+) -> Iterator[ContactRow]:
+    """The contacts of rows, with a decision on those that cannot be used.
+
+    Args:
+        rows: As a reader gives them.
+        skip_invalid: Leave them out, and call `on_invalid` with each; else the first one ends the audience.
+        on_invalid: Called for each row that is left out.
+
+    Raises:
+        AudienceInvalid: at the first invalid row, naming it and the next ones, ten at most.
+    """
+    stream = iter(rows)
+    for row in stream:
+        if isinstance(row, ContactRow):
+            yield row
+        elif skip_invalid:
+            on_invalid(row)
+        else:
+            raise _refusal([row, *_invalid_among(stream, SHOWN - 1)])
+
+
+def _invalid_among(rows: Iterable[ContactRow | InvalidRow], count: int) -> Iterator[InvalidRow]:
+    for row in rows:
+        if isinstance(row, InvalidRow):
+            yield row
+            count -= 1
+            if not count:
+                return
+
+
+def _refusal(rows: Sequence[InvalidRow]) -> AudienceInvalid:
+    one = "1 row of the audience cannot be used:"
+    many = f"{len(rows)} rows of the audience cannot be used:"
+    many = f"The first {many}" if len(rows) == SHOWN else many
+    lines = [one if len(rows) == 1 else many, *(f"  {row.place}: {row.sentence}" for row in rows)]
+    return AudienceInvalid("\n".join([*lines, "Mend them, or leave such rows out with skip_invalid=True."]))
+
+
+@contextmanager
+def _opened(path: str | PathLike[str], **options: Any) -> Iterator[IO[Any]]:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, **options))
+        except OSError as error:
+            raise AudienceInvalid(f"{path} cannot be read: {error.strerror}.") from error
+        yield file
+
+
+def _header(reader: Iterator[list[str]], path: str | PathLike[str]) -> list[str]:
+    try:
+        header = next((row for row in reader if row), None)
+    except csv.Error as error:
+        raise AudienceInvalid(f"The header of {path} is not CSV: {error}.") from error
+    if header is None:
+        raise AudienceInvalid(f"{path} is empty: its first line must name the columns.")
+    if not _is_utf8("".join(header)):
+        raise AudienceInvalid(f"{path} is not UTF-8 text.")
+    return header
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _next_row(reader: Iterator[list[str]]) -> list[str] | str | None:
+    """The next row, or the sentence on why it is none; None at the end."""
+    try:
+        return next(reader, None)
+    except csv.Error as error:
+        return f"It is not CSV (RFC 4180): {error}."
+
+
+class _Columns:
+    """Where the id, `subscribed` and the attributes stand in a row, found once for the whole table."""
+
+    def __init__(self, names: Sequence[str], id: str, source: str) -> None:
+        _check_names(names, source)
+        self._count = len(names)
+        self._id = _id_column(names, id, source)
+        rest = [index for index in range(len(names)) if index != self._id]
+        self._subscribed = next((index for index in rest if names[index] == "subscribed"), None)
+        self._attributes = [(names[index], index) for index in rest if index != self._subscribed]
+
+    def read(self, row: Sequence[Any], place: str) -> ContactRow | InvalidRow:
+        return _row(self._contact, row, "", place)
+
+    def _contact(self, row: Sequence[Any], _id: str) -> _Parts:
+        if len(row) != self._count:
+            raise _Unusable(f"It has {len(row)} columns, and the header {self._count}.")
+        subscribed = "" if self._subscribed is None else row[self._subscribed]
+        return row[self._id], subscribed, {name: row[index] for name, index in self._attributes}, {}
+
+
+# The id, `subscribed`, the attributes, and what else Leadpush's shape has; nothing checked yet.
+_Parts = tuple[Any, Any, dict[str, Any], dict[str, Any]]
+
+
+def _check_names(names: Sequence[str], source: str) -> None:
+    for position, name in enumerate(names, 1):
+        if not name:
+            raise AudienceInvalid(f"Column {position} of {source} has no name.")
+        if name in names[: position - 1]:
+            raise AudienceInvalid(f"Two columns of {source} are named {name}.")
+
+
+def _id_column(names: Sequence[str], id: str, source: str) -> int:
+    found = [name for name in ([id] if id else ID_KEYS) if name in names]
+    if found:
+        return names.index(found[0])
+    wanted = id or "_id, uuid or id"
+    raise AudienceInvalid(f"{source} has no column {wanted} for the contacts' ids, only {', '.join(names)}.")
+
+
+def _json_contact(text: bytes, id: str) -> _Parts:
+    try:
+        value = from_json(text)
+    except ValueError as error:
+        raise _Unusable(f"It is not JSON: {error}.") from None
+    return _contact(value, id)
+
+
+def _contact(value: Any, id: str) -> _Parts:
+    if not isinstance(value, (dict, Mapping)):
+        raise _Unusable("It is not an object.")
+    rest = dict(value)
+    key = _id_key(value, id)
+    subscribed = rest.pop("subscribed", None)
+    if "attributes" in rest:
+        return value[key], subscribed, _attributes(rest.pop("attributes")), rest
+    return rest.pop(key), subscribed, rest, {}
+
+
+def _id_key(value: Mapping[str, Any], id: str) -> str:
+    for key in [id] if id else ID_KEYS:
+        if key in value:
+            return key
+    raise _Unusable(f"It has no key {id or '_id, uuid or id'}.")
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        try:
+            value = from_json(value)
+        except ValueError as error:
+            raise _Unusable(f"Its attributes are not JSON: {error}.") from None
+    if value is None or value == []:  # how PHP writes an object without keys
+        return {}
+    if not isinstance(value, (dict, Mapping)):
+        raise _Unusable("Its attributes are not an object.")
+    return dict(value)
+
+
+def _row(parse: Callable[[Any, str], _Parts], raw: Any, id: str, place: str) -> ContactRow | InvalidRow:
+    try:
+        found, subscribed, attributes, rest = parse(raw, id)
+        contact_id = _id_text(found)
+        is_subscribed = _is_subscribed(subscribed)
+        contact = {"_id": contact_id, "uuid": contact_id, "subscribed": is_subscribed, "attributes": attributes}
+        return ContactRow(contact_id, is_subscribed, _data({**rest, **contact} if rest else contact), place)
+    except _Unusable as error:
+        return InvalidRow(place, str(error))
+
+
+def _id_text(value: Any) -> str:
+    if value is None:
+        raise _Unusable("It has no id.")
+    text = _text_or_number(value)
+    if not text.strip():
+        raise _Unusable("It has no id.")
+    if len(text) > MAX_ID_LENGTH or "\0" in text:  # PostgreSQL takes neither
+        raise _Unusable(f"Its id is longer than {MAX_ID_LENGTH} characters, or has a NUL among them.")
+    return text
+
+
+def _text_or_number(value: Any) -> str:
+    if type(value) is float and not math.isfinite(value):
+        raise _Unusable("It has no id.")  # how pandas writes an empty cell
+    if isinstance(value, (str, int, float, Decimal, UUID)) and not isinstance(value, bool):
+        with suppress(TypeError, ValueError):  # a Decimal that is no number, an int of more than 4,300 digits
+            return to_text(value)
+    raise _Unusable("Its id is neither text nor a number.")
+
+
+def _is_subscribed(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = "" if value is None else value if isinstance(value, str) else str(value)
+    found = _SUBSCRIBED.get(text.lower())
+    if found is None:
+        raise _Unusable("Its subscribed is none of true, false, 1 and 0.")
+    return found
+
+
+def _data(contact: dict[str, Any]) -> str:
+    try:
+        return to_json(contact)
+    except (TypeError, ValueError) as error:
+        why = "is not UTF-8 text" if "UTF-8" in str(error) else f"has no JSON form: {error.__cause__ or error}"
+        raise _Unusable(f"{_culprit(contact)} {why}.") from None
+
+
+def _culprit(contact: dict[str, Any]) -> str:
+    for name, value in {**contact["attributes"], **contact}.items():
+        if name != "attributes" and not _has_json(value):
+            return f"Its {name}"
+    return "It"
+
+
+def _has_json(value: Any) -> bool:
+    try:
+        to_json(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,186 @@
+"""A step for each contact of a batch: a stream from the database in pieces through the engine, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from time import monotonic
+from typing import Any
+
+from leadpush_prefect.batch import Batch
+from leadpush_prefect.engine import Feed, engine
+from leadpush_prefect.errors import RunStopped
+from leadpush_prefect.fetch import Call, MockTransport
+from leadpush_prefect.json_text import from_json
+from leadpush_prefect.open_runs import OpenRun, open_run
+from leadpush_prefect.outcome import Outcome
+from leadpush_prefect.prepared import PreparedEndpoint
+from leadpush_prefect.steps import Message, Step, condition_of, decide, message_template, render_values
+from leadpush_prefect.store.outcomes import PendingContact, pending, write_outcomes
+from leadpush_prefect.store.runs import batch_range
+from leadpush_prefect.store.steps import claim_batch, declare_step
+from leadpush_prefect.templates import Condition
+
+__all__ = ["Counts", "fetch_batch", "render_batch"]
+
+PIECE = 500
+"""How many contacts are read, and outcomes written, at once."""
+
+IN_FLIGHT = 3 * PIECE
+"""How many contacts of a batch are in memory: the engine has the next ones while the last ones are written."""
+
+FLUSH_SECONDS = 1.0
+"""An outcome is written at the latest this long after it came."""
+
+Counts = dict[str, int]
+"""How many contacts were fetched, skipped, or failed by code."""
+
+
+def fetch_batch(
+    batch: Batch, target: PreparedEndpoint, step: Step, owner: str, mock_response: Any, mock_status: int
+) -> Counts:
+    """Fetch for each contact of a batch that waits for it; gives how many were fetched, skipped, or failed by code.
+
+    Raises:
+        StepRefused: if the step is wrong for every contact.
+        RunStopped: if the run was stopped; what had come is stored.
+    """
+    run = open_run(batch.run_id, batch.workspace)
+    condition = condition_of(step)
+    number = _begin(run, batch, step, owner)
+    mock = MockTransport(mock_response, mock_status) if run.record.simulate else None
+    reads = _Reads(run, step, (*(t.paths for t in target.endpoint.templates), condition.paths if condition else ()))
+    writer = _Writer(run, step, number)
+    feed = engine().feed(target, transport=mock, group=batch.run_id)
+    try:
+        for piece in pending(run.database, run.record, number, batch_range(run.record, batch.number), PIECE):
+            run.check_not_stopped()
+            feed.put(_calls(piece, target, step, condition, reads, writer))
+            while feed.outstanding > IN_FLIGHT - PIECE:
+                _collect(feed, writer)
+        while feed.outstanding:
+            _collect(feed, writer)
+    finally:
+        if feed.outstanding and not feed.stopped:
+            feed.stop()
+        writer.add(feed.collect(0, 0))
+        writer.write()
+        engine().close(feed)
+    return writer.counts
+
+
+def _collect(feed: Feed, writer: _Writer) -> None:
+    writer.add(feed.collect(PIECE, writer.seconds_left()))
+    if writer.is_due():
+        writer.write()
+    if feed.stopped:
+        raise RunStopped("The run was stopped; what had come is stored. Run it again with its id to go on.")
+
+
+def _calls(
+    piece: list[PendingContact],
+    target: PreparedEndpoint,
+    step: Step,
+    condition: Condition | None,
+    reads: _Reads,
+    writer: _Writer,
+) -> Iterator[tuple[int, Call]]:
+    for contact in piece:
+        values = reads.values(contact)
+        decided = decide(step, condition, values)
+        if decided is not None:
+            writer.add([(contact.number, decided)])
+        else:
+            yield contact.number, Call(target, values)
+
+
+def render_batch(batch: Batch, template: Message, step: Step, owner: str) -> Counts:
+    """Render a message for each contact of a batch that waits for it.
+
+    Raises:
+        StepRefused: if the step is wrong for every contact.
+        RunStopped: if the run was stopped.
+    """
+    run = open_run(batch.run_id, batch.workspace)
+    condition = condition_of(step)
+    message, is_text = message_template(template, step)
+    number = _begin(run, batch, step, owner)
+    reads = _Reads(run, step, (message.paths, condition.paths if condition else ()))
+    writer = _Writer(run, step, number)
+    for piece in pending(run.database, run.record, number, batch_range(run.record, batch.number), PIECE):
+        run.check_not_stopped()
+        for contact in piece:
+            values = reads.values(contact)
+            outcome = decide(step, condition, values) or render_values(message, is_text, values)
+            writer.add([(contact.number, outcome)])
+        writer.write()
+    return writer.counts
+
+
+def _begin(run: OpenRun, batch: Batch, step: Step, owner: str) -> int:
+    number = declare_step(
+        run.database,
+        run.record,
+        node=step.node,
+        output_key=step.output_key,
+        kind=step.kind,
+        endpoint=step.endpoint,
+        condition=step.when,
+        on_failure="continue" if step.on_failure == "continue" else "stop",
+        definition=step.definition(),
+    )
+    claim_batch(run.database, run.record, number, batch.number, owner)
+    return number
+
+
+class _Reads:
+    """From a stored contact to what templates read; only outputs that some template reads are parsed."""
+
+    def __init__(self, run: OpenRun, step: Step, paths: Iterable[Iterable[tuple[str | int, ...]]]) -> None:
+        read = {path[:2] for some in paths for path in some if path[0] == "workflow"}
+        self.wanted = None if ("workflow",) in read else {str(path[1]) for path in read}
+        self.shared = {
+            "workspace": run.workspace_values(),
+            "campaign": run.campaign_values(),
+            "node": step.values(),
+        }
+
+    def values(self, contact: PendingContact) -> dict[str, Any]:
+        wanted = self.wanted
+        workflow = {
+            key: from_json(text) if wanted is None or key in wanted else None
+            for key, text in contact.outputs.items()
+        }
+        return {**self.shared, "contact": from_json(contact.data), "workflow": workflow}
+
+
+class _Writer:
+    """Outcomes on their way to the database: written in pieces, and at the latest a second after they came."""
+
+    def __init__(self, run: OpenRun, step: Step, number: int) -> None:
+        self.run = run
+        self.node = step.node
+        self.number = number
+        self.rows: list[tuple[int, Outcome]] = []
+        self.since = 0.0
+        self.counts: Counts = {}
+
+    def add(self, rows: Iterable[tuple[int, Outcome]]) -> None:
+        if not self.rows:
+            self.since = monotonic()
+        self.rows.extend(rows)
+
+    def seconds_left(self) -> float:
+        return max(0.0, self.since + FLUSH_SECONDS - monotonic()) if self.rows else FLUSH_SECONDS
+
+    def is_due(self) -> bool:
+        return len(self.rows) >= PIECE or not self.seconds_left()
+
+    def write(self) -> None:
+        write_outcomes(self.run.database, self.run.record.key, self.number, self.rows)
+        for _, outcome in self.rows:
+            code = outcome.failure.code if outcome.failure else str(outcome.status)
+            self.counts[code] = self.counts.get(code, 0) + 1
+        self.run.done[self.node] += len(self.rows)
+        self.rows = []
+
+

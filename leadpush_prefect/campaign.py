@@ -1,0 +1,335 @@
+"""A CampaignRun: one execution of one campaign over one audience."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextvars import ContextVar, Token
+from itertools import islice
+from types import FrameType, TracebackType
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+from prefect.exceptions import MissingContextError
+from prefect.futures import PrefectFuture
+from prefect.logging import get_logger, get_run_logger
+from prefect.runtime import flow_run
+from prefect.states import Completed, State
+
+from leadpush_prefect.audience import usable
+from leadpush_prefect.batch import Batch
+from leadpush_prefect.blocks import Audience, Workspace, workspace_config
+from leadpush_prefect.config import WorkspaceConfig
+from leadpush_prefect.contact import InvalidRow
+from leadpush_prefect.engine import engine
+from leadpush_prefect.errors import BlockInvalid, RunIncomplete
+from leadpush_prefect.json_text import from_json
+from leadpush_prefect.open_runs import OpenRun, add_run, database_of, forget_run
+from leadpush_prefect.outcome import Failure
+from leadpush_prefect.store.exports import iter_failures, iter_outputs
+from leadpush_prefect.store.runs import batch_range, begin_run, finish_run
+from leadpush_prefect.store.snapshot import snapshot
+from leadpush_prefect.store.summary import RunSummary, summarize, unreached
+
+__all__ = ["CampaignRun", "current_run"]
+
+SHOWN_INVALID_ROWS = 10
+
+_current: ContextVar[CampaignRun | None] = ContextVar("leadpush_campaign_run", default=None)
+
+
+def current_run() -> CampaignRun | None:
+    """The run in whose `with` the flow is."""
+    return _current.get()
+
+
+class CampaignRun:
+    """One execution of a campaign over an audience, with an id that survives a retry of the flow run.
+
+    Made by `start`, used in a `with`, and ended by `finish`. Leaving the `with` otherwise stops the run's requests, and
+    what has arrived is stored; the same run id goes on from there.
+
+    Attributes:
+        id: The run's id.
+
+    Example:
+        ```python
+        with CampaignRun.start("renewal-reminder", workspace="acme", audience=audience) as run:
+            for batch in run.batches():
+                fetch_api_data.submit(batch, "customer-profile", output_key="customer_profile")
+            return run.finish()
+        ```
+    """
+
+    def __init__(self, run: OpenRun) -> None:
+        self._run = run
+        self._futures: list[PrefectFuture[Any]] = []
+        self._what: dict[UUID, str] = {}
+        self._batch: dict[UUID, int] = {}
+        self._finished = False
+        self._token: Token[CampaignRun | None] | None = None
+        self._sigterm: Any = None
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._run.record.run_id
+
+    @classmethod
+    def start(
+        cls,
+        campaign: str,
+        *,
+        workspace: Workspace | WorkspaceConfig | str,
+        audience: Audience,
+        run_id: str = "",
+        limit: int = 0,
+        batches: int = 0,
+        skip_invalid: bool = False,
+        include_unsubscribed: bool = False,
+        simulate: bool = False,
+    ) -> Self:
+        """Begin a run, or its next execution: take the audience's contacts into the database, whole or not at all.
+
+        A second execution (a retry of the flow run, or the same run id) goes on with the contacts of the first. It
+        tries those without outcome, and those that failed where the workflow stops; never those that were fetched,
+        skipped, or failed at a step with `on_failure="continue"`.
+
+        Args:
+            campaign: The campaign's name.
+            workspace: A `Workspace`, or the name of a saved one.
+            audience: Whom it is for.
+            run_id: The run's id; by default the flow run's.
+            limit: How many contacts at most, such as 20 for a first try; 0 for all.
+            batches: How many batches; 0 for one per 2,000 contacts, and 24 at most.
+            skip_invalid: Whether malformed rows of the audience are left out (and counted); by default the run
+                refuses to start.
+            include_unsubscribed: Whether contacts that are not subscribed take part; by default they are skipped.
+            simulate: Whether no request is ever sent, and each step answers with its `mock_response`.
+
+        Raises:
+            BlockInvalid: if the workspace or the audience has problems.
+            AudienceInvalid: naming the rows that cannot be used, or two with one id.
+            LeadpushError: if the run id belongs to another campaign.
+        """
+        config = workspace_config(workspace)
+        _refuse_problems(audience)
+        if limit < 0 or batches < 0:
+            raise ValueError("limit and batches are 0 or more.")
+        database = database_of(config)
+        record = begin_run(
+            database,
+            run_id=run_id or str(flow_run.get_id() or uuid4()),
+            campaign=campaign,
+            workspace=config.name,
+            simulate=simulate,
+            include_unsubscribed=include_unsubscribed,
+            source=audience.describe() + (f", the first {limit}" if limit else ""),
+        )
+        invalid = _Invalid()
+        contacts = usable(audience.rows(), skip_invalid=skip_invalid, on_invalid=invalid)
+        contacts = islice(contacts, limit) if limit else contacts
+        record = snapshot(database, record, contacts, batches=batches, invalid=lambda: invalid.count)
+        run = OpenRun(record, database, config)
+        add_run(run)
+        invalid.log()
+        word = "simulated run" if simulate else "run"
+        again = f", execution {record.execution}" if record.execution > 1 else ""
+        _logger().info(
+            "Campaign %s, %s %s%s: %s contacts in %s batches.",
+            campaign, word, record.run_id, again, f"{record.contacts:,}", record.batches,
+        )  # fmt: skip
+        return cls(run)
+
+    def batches(self) -> list[Batch]:
+        """The run's contacts, in batches to give to tasks."""
+        record, workspace = self._run.record, self._run.workspace.name
+        return [
+            Batch(record.run_id, number, len(batch_range(record, number)), workspace)
+            for number in range(record.batches)
+        ]
+
+    def add_future(
+        self, what: str, future: PrefectFuture[Any], *, batch: Batch | PrefectFuture[Any] | None = None
+    ) -> None:
+        """Have `finish` wait for a task; the tasks of this package do so themselves.
+
+        Args:
+            what: What the task is, for a message.
+            future: Its future.
+            batch: The batch that it is for, or the future of the task that gives it.
+        """
+        self._futures.append(future)
+        number = batch.number if isinstance(batch, Batch) else self._batch.get(batch.task_run_id) if batch else None
+        if number is not None:
+            self._batch[future.task_run_id] = number
+            what = f"{what}, batch {number}"
+        self._what[future.task_run_id] = what
+
+    def finish(self, futures: Iterable[PrefectFuture[Any]] = ()) -> State[RunSummary]:
+        """Wait for all that was submitted, see that each contact reached the end of its workflow, and sum up.
+
+        Args:
+            futures: Of the flow's own tasks; those of this package's tasks are known.
+
+        Returns:
+            A completed State to return from the flow. Its name says how it went (`Completed`,
+            `Completed with failures`, `Simulated`, `Simulated with failures`), its message gives the counts, and its
+            data is the `RunSummary`.
+
+        Raises:
+            RunIncomplete: naming the steps and batches that did not complete, or contacts that no step has touched.
+        """
+        for future in futures:
+            if future.task_run_id not in self._what:
+                self.add_future("a task of the flow", future)
+        self._wait()
+        self._refuse_unreached()
+        summary = self.summary()
+        state = _state(summary)
+        finish_run(self._run.database, self._run.record.key, "finished", state.name or "")
+        self._finished = True
+        _logger().info("Campaign %s: %s", summary.campaign, state.message)
+        return state
+
+    def _wait(self) -> None:
+        waited = 0
+        while waited < len(self._futures):  # a task of the flow's may submit more
+            self._futures[waited].wait()
+            waited += 1
+        bad = [future for future in self._futures if not future.state.is_completed()]
+        if bad:
+            bad.sort(key=lambda future: future.state.is_pending())  # last those that only waited for another
+            shown = " | ".join(self._complaint(future) for future in bad[:5])
+            raise RunIncomplete(
+                f"{len(bad)} of {waited} tasks did not complete: {shown}{_and_more(len(bad) - 5)}. "
+                f"Mend that, and run {self.id} again: it goes on where it stopped."
+            )
+
+    def _complaint(self, future: PrefectFuture[Any]) -> str:
+        state = future.state
+        return f"{self._what[future.task_run_id]}: {state.name}: {state.message}"
+
+    def _refuse_unreached(self) -> None:
+        missing = unreached(self._run.database, self._run.record)
+        if missing:
+            shown = "; ".join(
+                f"{count:,} contacts of batch {batch}" + (f" at step {node}" if node else "")
+                for node, batch, count in missing[:5]
+            )
+            raise RunIncomplete(
+                f"Not every contact reached the end of its workflow: {shown}{_and_more(len(missing) - 5)}. "
+                "Submit each step for every batch, and run it again."
+            )
+
+    def summary(self) -> RunSummary:
+        """How the run stands: counts, latencies and failures by step."""
+        return summarize(self._run.database, self._run.record)
+
+    def outputs(self, output_keys: Sequence[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The outputs, streamed: contact id, and output by key.
+
+        Args:
+            output_keys: Which outputs; all by default.
+        """
+        for contact_id, outputs in iter_outputs(self._run.database, self._run.record, output_keys):
+            yield contact_id, {key: from_json(text) for key, text in outputs.items()}
+
+    def failures(self) -> Iterator[tuple[str, str, Failure]]:
+        """The failures, streamed: contact id, node, and why."""
+        return iter_failures(self._run.database, self._run.record)
+
+    def __enter__(self) -> Self:
+        self._token = _current.set(self)
+        self._sigterm = _leave_on_sigterm()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _restore_sigterm(self._sigterm)
+        if self._token is not None:
+            _current.reset(self._token)
+        if not self._finished:
+            self._stop(kind)
+        forget_run(self._run)
+        if not self._finished and kind is None:
+            raise RunIncomplete(
+                f"Run {self.id} was left without finish(), which waits for its tasks. End the `with` by "
+                "`return run.finish()`."
+            )
+
+    def _stop(self, kind: type[BaseException] | None) -> None:
+        self._run.stopped = True
+        engine().stop_group(self.id)
+        finish_run(self._run.database, self._run.record.key, "stopped", kind.__name__ if kind else "left")
+
+
+def _and_more(count: int) -> str:
+    return f" (and {count} more)" if count > 0 else ""
+
+
+class _Invalid:
+    """Counts malformed rows, and keeps the first ones for the log."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[InvalidRow] = []
+
+    def __call__(self, row: InvalidRow) -> None:
+        self.count += 1
+        if len(self.first) < SHOWN_INVALID_ROWS:
+            self.first.append(row)
+
+    def log(self) -> None:
+        if self.count:
+            shown = " ".join(f"{row.place}: {row.sentence}" for row in self.first)
+            _logger().warning("%s rows of the audience were left out. %s", f"{self.count:,}", shown)
+
+
+def _refuse_problems(audience: Audience) -> None:
+    errors = [problem for problem in audience.problems() if problem.severity == "error"]
+    if errors:
+        raise BlockInvalid(f"Audience {audience.name}".strip(), errors)
+
+
+def _state(summary: RunSummary) -> State[RunSummary]:
+    failed = sum(sum(step.failed.values()) for step in summary.steps)
+    name = "Simulated" if summary.simulate else "Completed"
+    parts = [f"{summary.contacts:,} contacts", f"{summary.unsubscribed:,} unsubscribed"]
+    for step in summary.steps:
+        parts.append(
+            f"{step.node}: {step.fetched:,} fetched, {step.skipped:,} skipped, {sum(step.failed.values()):,} failed"
+        )
+    return Completed(
+        name=f"{name} with failures" if failed else name, message="; ".join(parts) + ".", data=summary
+    )
+
+
+def _logger() -> Any:
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return get_logger("leadpush")
+
+
+def _leave_on_sigterm() -> Any:
+    """Let SIGTERM leave the `with` like any exception, where it would end the process on the spot.
+
+    Prefect's own processes have a handler, which stays.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    if signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        return None
+    return signal.signal(signal.SIGTERM, _exit)
+
+
+def _restore_sigterm(former: Any) -> None:
+    if former is not None:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

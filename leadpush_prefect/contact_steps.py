@@ -1,0 +1,72 @@
+"""A step for one contact: an event-triggered campaign, a test, a notebook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from leadpush_prefect.calling import afetch_one, fetch_one
+from leadpush_prefect.context import CampaignContext, workspace_values
+from leadpush_prefect.fetch import MockTransport
+from leadpush_prefect.json_text import from_json
+from leadpush_prefect.outcome import Outcome
+from leadpush_prefect.prepared import PreparedEndpoint
+from leadpush_prefect.steps import Message, Step, condition_of, decide, message_template, render_values
+from leadpush_prefect.blocks import workspace_config
+
+__all__ = ["afetch_contact", "fetch_contact", "render_contact"]
+
+
+def fetch_contact(
+    context: CampaignContext, target: PreparedEndpoint, step: Step, mock_response: Any, mock_status: int
+) -> CampaignContext:
+    """Fetch for one contact: its context with the output, or as it was where the condition was not met.
+
+    Raises:
+        FetchFailed: if there is no output and the step stops at a failure.
+        StepRefused: if the step is wrong, or the contact has been through one of its name.
+    """
+    after = context.after(step.node)
+    outcome = _decided(after, target, step)
+    if outcome is None:
+        mock = MockTransport(mock_response, mock_status) if context.simulate else None
+        outcome = fetch_one(target, after, node=step.values(), transport=mock)
+    return _with_outcome(after, step, outcome)
+
+
+async def afetch_contact(
+    context: CampaignContext, target: PreparedEndpoint, step: Step, mock_response: Any, mock_status: int
+) -> CampaignContext:
+    """The awaitable twin of `fetch_contact`; cancelling it stops the request."""
+    after = context.after(step.node)
+    outcome = _decided(after, target, step)
+    if outcome is None:
+        mock = MockTransport(mock_response, mock_status) if context.simulate else None
+        outcome = await afetch_one(target, after, node=step.values(), transport=mock)
+    return _with_outcome(after, step, outcome)
+
+
+def _decided(context: CampaignContext, target: PreparedEndpoint, step: Step) -> Outcome | None:
+    return decide(step, condition_of(step), context.values(workspace_values(target.workspace), step.values()))
+
+
+def _with_outcome(context: CampaignContext, step: Step, outcome: Outcome) -> CampaignContext:
+    if outcome.failure is not None and step.on_failure == "stop":
+        raise outcome.failure.as_error(endpoint=step.endpoint, contact_id=context.contact_id)
+    if outcome.output is None:
+        return context
+    return context.with_output(step.output_key, from_json(outcome.output))
+
+
+def render_contact(context: CampaignContext, template: Message, step: Step) -> Any:
+    """The message for one contact: text, or an object or list; None where it was skipped or failed and goes on.
+
+    Raises:
+        FetchFailed: if it cannot be rendered and the step stops at a failure.
+        StepRefused: if the template can never be rendered.
+    """
+    message, is_text = message_template(template, step)
+    values = context.values(workspace_values(workspace_config(context.workspace)), step.values())
+    outcome = decide(step, condition_of(step), values) or render_values(message, is_text, values)
+    if outcome.failure is not None and step.on_failure == "stop":
+        raise outcome.failure.as_error(endpoint="", contact_id=context.contact_id)
+    return None if outcome.output is None else from_json(outcome.output)

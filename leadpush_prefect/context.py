@@ -1,0 +1,213 @@
+"""All that a template may read for one contact."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from leadpush_prefect.audience import read_contacts
+from leadpush_prefect.contact import InvalidRow
+from leadpush_prefect.errors import AudienceInvalid, Reason, StepRefused
+from leadpush_prefect.json_text import from_json
+
+if TYPE_CHECKING:
+    from leadpush_prefect.blocks import Workspace
+    from leadpush_prefect.config import WorkspaceConfig
+
+__all__ = ["ROOTS", "CampaignContext", "check_identifier", "workspace_values"]
+
+ROOTS = frozenset({"workspace", "contact", "campaign", "node", "workflow"})
+"""The names that any template may read; an endpoint's headers, query and body may read `secrets` too."""
+
+
+class CampaignContext:
+    """One contact on its way through a campaign. Immutable: `with_output` gives a new one.
+
+    Args:
+        workspace: A `Workspace`, or the name of a saved one.
+        campaign: The campaign's name, or an object with `name`, `run_id` and `started_at`.
+        contact: In Leadpush's shape (`_id` or `uuid`, `subscribed`, `attributes`), or flat: an `id`, `subscribed`,
+            and anything else is an attribute.
+        workflow: The outputs so far, by output key.
+        simulate: Whether no request is ever sent; steps then need a `mock_response`.
+
+    Attributes:
+        contact: `_id`, `uuid`, `subscribed`, `attributes` and what else Leadpush gave.
+        workflow: The outputs so far, read-only.
+
+    Raises:
+        AudienceInvalid: if the contact has no id.
+
+    Example:
+        >>> context = CampaignContext(workspace="acme", campaign="welcome", contact={"id": 7, "plan": "pro"})
+        >>> context.contact["_id"], context.contact["attributes"]["plan"]
+        ('7', 'pro')
+        >>> context.with_output("profile", {"points": 3}).workflow["profile"]
+        {'points': 3}
+    """
+
+    __slots__ = ("campaign", "contact", "nodes", "number", "simulate", "workflow", "workspace")
+
+    workspace: Workspace | WorkspaceConfig | str
+    campaign: Mapping[str, Any]
+    contact: Mapping[str, Any]
+    workflow: Mapping[str, Any]
+    simulate: bool
+    nodes: frozenset[str]  # the steps that this context has been through, so that none is taken twice
+    number: int | None  # in its run
+
+    def __init__(
+        self,
+        *,
+        workspace: Workspace | WorkspaceConfig | str,
+        campaign: str | Mapping[str, Any],
+        contact: Mapping[str, Any],
+        workflow: Mapping[str, Any] = MappingProxyType({}),
+        simulate: bool = False,
+    ) -> None:
+        if isinstance(campaign, str):
+            campaign = {"name": campaign, "run_id": "", "started_at": datetime.now(UTC).isoformat()}
+        self._fill(workspace, campaign, contact_from(contact), workflow, simulate, frozenset(), None)
+
+    def _fill(
+        self,
+        workspace: Workspace | WorkspaceConfig | str,
+        campaign: Mapping[str, Any],
+        contact: Mapping[str, Any],
+        workflow: Mapping[str, Any],
+        simulate: bool,
+        nodes: frozenset[str],
+        number: int | None,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "workspace", workspace)
+        put(self, "campaign", MappingProxyType(dict(campaign)))
+        put(self, "contact", MappingProxyType(dict(contact)))
+        put(self, "workflow", MappingProxyType(dict(workflow)))
+        put(self, "simulate", simulate)
+        put(self, "nodes", nodes)
+        put(self, "number", number)
+
+    @classmethod
+    def of_run(
+        cls,
+        *,
+        workspace: WorkspaceConfig,
+        campaign: Mapping[str, Any],
+        contact: Mapping[str, Any],
+        workflow: Mapping[str, Any],
+        simulate: bool,
+        number: int,
+    ) -> CampaignContext:
+        """A context of a contact that is stored, and so in Leadpush's shape already."""
+        return _rebuild(workspace, campaign, contact, workflow, simulate, frozenset(), number)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("A CampaignContext does not change. with_output() gives a new one.")
+
+    def __repr__(self) -> str:
+        outputs = ", ".join(self.workflow)
+        return f"CampaignContext(campaign={self.campaign['name']!r}, contact={self.contact_id!r}, outputs=[{outputs}])"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        plain = dict(self.campaign), dict(self.contact), dict(self.workflow)
+        return _rebuild, (self.workspace, *plain, self.simulate, self.nodes, self.number)
+
+    @property
+    def contact_id(self) -> str:
+        """The contact's id."""
+        return str(self.contact["_id"])
+
+    def with_output(self, key: str, value: Any) -> CampaignContext:
+        """A context that also has this output.
+
+        Args:
+            key: An identifier, not yet taken.
+            value: Anything that JSON can hold.
+
+        Raises:
+            StepRefused: `output_key_taken`, if the key has an output already.
+            ValueError: if the key is no identifier.
+        """
+        check_identifier("output_key", key)
+        if key in self.workflow:
+            raise StepRefused(
+                Reason.OUTPUT_KEY_TAKEN,
+                f"Contact {self.contact_id} already has an output `{key}`. {Reason.OUTPUT_KEY_TAKEN.remedy}",
+            )
+        return self._with(workflow={**self.workflow, key: value})
+
+    def after(self, node: str) -> CampaignContext:
+        """A context that has been through a step.
+
+        Raises:
+            StepRefused: `output_key_taken`, if it has been through one of this name.
+        """
+        if node in self.nodes:
+            raise StepRefused(
+                Reason.OUTPUT_KEY_TAKEN,
+                f"Contact {self.contact_id} has already been through a step `{node}`. Give this one a node of its own.",
+            )
+        return self._with(nodes=self.nodes | {node})
+
+    def _with(
+        self, *, workflow: Mapping[str, Any] | None = None, nodes: frozenset[str] | None = None
+    ) -> CampaignContext:
+        return _rebuild(
+            self.workspace,
+            self.campaign,
+            self.contact,
+            self.workflow if workflow is None else workflow,
+            self.simulate,
+            self.nodes if nodes is None else nodes,
+            self.number,
+        )
+
+    def values(self, workspace: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
+        """What a template reads, by root."""
+        return {
+            "workspace": workspace,
+            "contact": self.contact,
+            "campaign": self.campaign,
+            "node": node,
+            "workflow": self.workflow,
+        }
+
+
+def contact_from(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A contact in Leadpush's shape, whatever shape it came in, as an audience would read it."""
+    [read] = read_contacts([row])
+    if isinstance(read, InvalidRow):
+        raise AudienceInvalid(f"The contact cannot be used: {read.sentence}")
+    contact: dict[str, Any] = from_json(read.data)
+    return contact
+
+
+def _rebuild(*values: Any) -> CampaignContext:
+    context = CampaignContext.__new__(CampaignContext)
+    context._fill(*values)
+    return context
+
+
+def workspace_values(workspace: WorkspaceConfig) -> dict[str, Any]:
+    """What a template reads of a workspace."""
+    return {"name": workspace.name, "uuid": workspace.uuid, "variables": workspace.variables}
+
+
+def check_identifier(what: str, name: str) -> None:
+    """See that a template can read a name after a dot.
+
+    Raises:
+        ValueError: if it cannot.
+
+    >>> check_identifier("output_key", "customer profile")
+    Traceback (most recent call last):
+    ValueError: output_key 'customer profile' is no identifier. Use letters, digits and _, such as customer_profile.
+    """
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+        raise ValueError(
+            f"{what} {name!r} is no identifier. Use letters, digits and _, such as customer_profile."
+        )

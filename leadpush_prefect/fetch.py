@@ -1,0 +1,203 @@
+"""One fetch, in its verbs: render, limit, send, read, parse. It gives an Outcome, and raises only when it is cancelled.
+
+A fetch that fails in a way that may pass is not repeated here: the attempt says after how many seconds it may be, so
+that whoever drives it can let another contact go first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import random
+from time import perf_counter
+from typing import Any
+
+from leadpush_prefect.errors import Reason
+from leadpush_prefect.json_text import from_json, to_json
+from leadpush_prefect.network.hosts import host_allowed
+from leadpush_prefect.network.retries import retry_delay
+from leadpush_prefect.outcome import Failure, Outcome, Status
+from leadpush_prefect.prepared import PreparedEndpoint
+from leadpush_prefect.templates import TemplateFailed
+from leadpush_prefect.wire import Answer, RenderedRequest, Transport, TransportFailed
+
+__all__ = ["Call", "MockTransport", "Retry", "attempt", "render_failure"]
+
+EXCERPT_LENGTH = 300
+"""How many characters of an answer that is no output are kept."""
+
+SHOWN_REQUEST_LENGTH = 4_000
+"""How many characters of a request are kept with a failure."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One contact's fetch on its way: `attempt` counts what was sent, `request` is rendered once."""
+
+    target: PreparedEndpoint
+    values: Mapping[str, Any]
+    attempt: int = 0
+    request: RenderedRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The attempt failed in a way that may pass; the next one may begin after a while."""
+
+    after_seconds: float
+
+
+async def attempt(call: Call, transport: Transport, wait_for_turn: Callable[[], Awaitable[None]]) -> Outcome | Retry:
+    """Make one attempt.
+
+    Args:
+        call: The contact's fetch; its counts are kept up.
+        transport: What sends the request.
+        wait_for_turn: The endpoint's limit of requests per second.
+    """
+    started = perf_counter()
+    endpoint, workspace = call.target.endpoint, call.target.workspace
+    try:
+        request = call.request or render(call)
+        await wait_for_turn()
+        started = perf_counter()
+        call.attempt += 1
+        answer = await transport.send(
+            request,
+            timeout_seconds=endpoint.config.timeout_seconds,
+            max_response_bytes=workspace.max_response_bytes,
+        )
+        output = read_output(answer)
+        seconds = perf_counter() - started
+        return Outcome(Status.FETCHED, output, None, seconds, call.attempt, len(answer.body))
+    except TemplateFailed as failed:
+        return _failed(call, started, render_failure(failed))
+    except TransportFailed as failed:
+        return _retry(call, failed.reason, None, failed.sent, None) or _failed(
+            call, started, Failure(failed.reason, failed.message)
+        )
+    except _NoOutput as failed:
+        headers, status = failed.answer.headers, failed.answer.status
+        return _retry(call, failed.reason, status, True, headers.get("retry-after")) or _failed(
+            call, started, Failure(failed.reason, failed.message, http_status=status), failed.answer
+        )
+    except Exception as error:
+        # Its text may hold anything; its kind and place are what the report of a fault needs.
+        message = f"{type(error).__name__} while the request was made."
+        return _failed(call, started, Failure(Reason.UNEXPECTED_ERROR, message))
+
+
+def render(call: Call) -> RenderedRequest:
+    """The call's request, if its host may be called.
+
+    Raises:
+        TemplateFailed: if a template cannot be rendered for this contact.
+        TransportFailed: `host_not_allowed`.
+    """
+    request = call.target.endpoint.render(call.values)
+    allowed = call.target.workspace.allowed_hosts
+    if allowed and not host_allowed(request.host, allowed):
+        message = f"{request.host} is not among the workspace's allowed_hosts."
+        call.request = request
+        raise TransportFailed(Reason.HOST_NOT_ALLOWED, message, sent=False)
+    call.request = request
+    return request
+
+
+def render_failure(failed: TemplateFailed) -> Failure:
+    """The failure of a contact whose template cannot be rendered."""
+    return Failure(failed.reason, failed.message, failed.field)
+
+
+class _NoOutput(Exception):
+    """The answer is whole, but no output."""
+
+    def __init__(self, reason: Reason, message: str, answer: Answer) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.message = message
+        self.answer = answer
+
+
+def read_output(answer: Answer) -> str:
+    """The answer's JSON text as received, if it is an object or an array (RFC 8259)."""
+    if not 200 <= answer.status < 300:
+        if 300 <= answer.status < 400:
+            raise _NoOutput(Reason.REDIRECT, f"The API redirects (HTTP {answer.status}).", answer)
+        raise _NoOutput(Reason.HTTP_STATUS, f"The API answered with HTTP {answer.status}.", answer)
+    try:
+        value = from_json(answer.body)
+        text = answer.body.decode()
+    except ValueError:
+        what = "The answer is not JSON." if answer.body.strip() else "The answer is empty."
+        raise _NoOutput(Reason.RESPONSE_NOT_JSON, what, answer) from None
+    if type(value) is not dict and type(value) is not list:
+        raise _NoOutput(Reason.RESPONSE_NOT_OBJECT_OR_ARRAY, "The answer is a single value.", answer)
+    return text
+
+
+def _retry(call: Call, reason: Reason, status: int | None, sent: bool, retry_after: str | None) -> Retry | None:
+    config = call.target.endpoint.config
+    if call.attempt >= config.max_attempts or call.request is None:
+        return None
+    seconds = retry_delay(
+        method=config.method,
+        reason=reason,
+        status=status,
+        sent=sent,
+        attempt=call.attempt,
+        retry_after=retry_after,
+        now=datetime.now(UTC),
+        random=random,
+    )
+    return None if seconds is None else Retry(seconds)
+
+
+def _failed(call: Call, started: float, failure: Failure, answer: Answer | None = None) -> Outcome:
+    mask = call.target.endpoint.mask
+    request = mask(call.request.as_text())[:SHOWN_REQUEST_LENGTH] if call.request else ""
+    failure = Failure(
+        failure.reason,
+        failure.message,
+        failure.field,
+        failure.http_status,
+        request,
+        _excerpt(mask, answer.body) if answer else "",
+    )
+    size = len(answer.body) if answer else 0
+    return Outcome(Status.FAILED, None, failure, perf_counter() - started, call.attempt, size)
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+
+
+def _excerpt(mask: Callable[[str], str], body: bytes) -> str:
+    """The beginning of an error page on one line, without what would steer a terminal."""
+    text = mask(body[: 4 * EXCERPT_LENGTH].decode("utf-8", "replace"))
+    return " ".join(_CONTROL.sub(" ", text).split())[:EXCERPT_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class MockTransport:
+    """What a simulated run sends through: nothing is sent, and a mock passes the checks of an answer.
+
+    Attributes:
+        response: The body: an object or a list, or its text; None fails with `mock_missing`.
+        status: The HTTP status.
+    """
+
+    response: Any
+    status: int = 200
+
+    async def send(
+        self, request: RenderedRequest, *, timeout_seconds: float, max_response_bytes: int
+    ) -> Answer:
+        """Answer with the mock."""
+        if self.response is None:
+            raise TransportFailed(Reason.MOCK_MISSING, Reason.MOCK_MISSING.sentence, sent=False)
+        text = self.response if isinstance(self.response, str) else to_json(self.response)
+        if len(text.encode()) > max_response_bytes:
+            raise TransportFailed(Reason.RESPONSE_TOO_LARGE, "The mock_response is too large.", sent=False)
+        return Answer(self.status, {}, text.encode())

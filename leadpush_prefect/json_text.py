@@ -1,0 +1,166 @@
+"""JSON text to Python values and back, without losing a digit.
+
+`orjson` is the parser and its strictness (RFC 8259) is the rule, but it reads an integer of more than 64 bits as
+a float, and a float forgets how it was written. Where the text holds such a number, it is read a second time by the
+standard parser, with the digits kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+__all__ = ["JsonNumber", "from_json", "to_json", "to_text"]
+
+# Python refuses to turn longer texts into an int (CVE-2020-10735).
+MAX_INTEGER_DIGITS = 4300
+
+# A number that `repr(float(text))` or a 64-bit integer might not give back: 16 or more digits (with or without a
+# point), an exponent, a fraction that ends in 0, a small fraction (1e-05), a negative zero.
+_UNUSUAL_NUMBER = re.compile(rb"[\d.]{16}|\d[eE]|\.\d*0(?!\d)|\.0000|-0")
+
+
+class JsonNumber(float):
+    """A number of which the text as received is kept: `1.10`, `1e3`.
+
+    >>> price = from_json('{"price": 1.10}')["price"]
+    >>> price == 1.1, str(price)
+    (True, '1.10')
+    """
+
+    text: str
+
+    def __new__(cls, text: str) -> JsonNumber:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __reduce__(self) -> tuple[type[JsonNumber], tuple[str]]:
+        return JsonNumber, (self.text,)
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+
+def from_json(text: bytes | str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: if it is not JSON (RFC 8259), or nested more deeply than 1,000 levels.
+
+    >>> from_json(b'[12345678901234567890123, 0.10, "1e3"]')
+    [12345678901234567890123, 0.10, '1e3']
+    """
+    raw = text.encode() if isinstance(text, str) else text
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        if "infinity" not in str(error):  # a number that no double can hold; JSON sets no bound
+            raise
+        value = _with_digits(raw)
+        to_json(value)  # raises for what only the standard parser takes, such as a lone surrogate
+        return value
+    return _with_digits(raw) if _UNUSUAL_NUMBER.search(raw) else value
+
+
+def _with_digits(raw: bytes) -> Any:
+    try:
+        return json.loads(
+            raw.decode(), parse_float=JsonNumber, parse_int=_integer, parse_constant=_refuse_constant
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _integer(text: str) -> int | JsonNumber:
+    if text == "-0" or len(text) > MAX_INTEGER_DIGITS:
+        return JsonNumber(text)
+    return int(text)
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON text of a value, numbers as they were received.
+
+    Dates become ISO 8601 text, UUIDs text, Decimals numbers, as they come from databases.
+
+    Raises:
+        TypeError: if the value, or something in it, has no JSON form.
+
+    >>> to_json({"price": from_json("1.10"), "name": 'O"Brien', "id": 2**70})
+    '{"price":1.10,"name":"O\\\\"Brien","id":1180591620717411303424}'
+    """
+    try:
+        return orjson.dumps(value, default=_fragment, option=_OPTIONS).decode()
+    except TypeError as error:  # orjson.JSONEncodeError is a TypeError
+        if "64-bit" not in str(error):
+            raise
+        return orjson.dumps(_with_long_integers(value), default=_fragment, option=_OPTIONS).decode()
+
+
+_OPTIONS = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+def _fragment(value: Any) -> Any:
+    match value:
+        case JsonNumber():
+            return orjson.Fragment(value.text)
+        case Decimal() if value.is_finite():
+            return orjson.Fragment(format(value, "f"))
+        case datetime() | date() | time():
+            return value.isoformat()
+        case UUID():
+            return str(value)
+        case Enum():
+            return value.value
+        case str():
+            return str.__str__(value)
+        case dict():
+            return dict(value)
+        case list() | tuple():
+            return list(value)
+        case int():
+            return int(value)
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+def _with_long_integers(value: Any) -> Any:
+    match value:
+        case bool():
+            return value
+        case int() if not -(2**63) <= value < 2**64:
+            return orjson.Fragment(str(int(value)))
+        case dict():
+            return {key: _with_long_integers(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_with_long_integers(item) for item in value]
+    return value
+
+
+def to_text(value: Any) -> str:
+    """A value as a template prints it: text as it is, null as nothing, anything else as JSON would.
+
+    >>> to_text(True), to_text(None), to_text([1, "a"]), to_text("a")
+    ('true', '', '[1,"a"]', 'a')
+    """
+    if type(value) is str:
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (date, time, UUID)):
+        return value.isoformat() if not isinstance(value, UUID) else str(value)
+    return to_json(value)

@@ -1,0 +1,65 @@
+"""Blocks by name: loaded once per flow run and process, so that an edit counts from the next run."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any, TypeVar, cast
+
+from prefect.blocks.core import Block
+from prefect.runtime import flow_run
+
+from leadpush_prefect.errors import BlockInvalid, Problem
+
+__all__ = ["load_block"]
+
+BlockT = TypeVar("BlockT", bound=Block)
+
+KEPT = 256
+"""How many Blocks are kept, over all flow runs of the process."""
+
+_loaded: OrderedDict[tuple[str, type[Block], str], Block] = OrderedDict()
+_lock = threading.Lock()
+
+
+def load_block(kind: type[BlockT], name: str, *, field: str) -> BlockT:
+    """A Block by its document's name.
+
+    Within a flow run it is loaded once; outside of one (a notebook), each time.
+
+    Args:
+        kind: The Block's class.
+        name: The document's name.
+        field: Where the name was given, for the message.
+
+    Raises:
+        BlockInvalid: if there is none of that name, or it does not load.
+    """
+    run = flow_run.get_id()
+    if not run:
+        return _load(kind, name, field)
+    key = (str(run), kind, name)
+    with _lock:
+        if key not in _loaded:
+            _loaded[key] = _load(kind, name, field)
+            while len(_loaded) > KEPT:
+                _loaded.popitem(last=False)
+        return cast(BlockT, _loaded[key])
+
+
+def _load(kind: type[BlockT], name: str, field: str) -> BlockT:
+    title = kind.get_block_type_name()
+    try:
+        # On a running loop `load` would give a coroutine; this way it loads in either world.
+        return cast(BlockT, cast(Any, kind).load(name, _sync=True))
+    except ValueError:
+        raise _unknown(kind, title, name, field) from None
+    except RuntimeError as error:
+        problem = Problem("error", field, f"The {title} block {name!r} does not load.", "Edit and save it again.")
+        raise BlockInvalid(f"{title} {name}", [problem]) from error
+
+
+def _unknown(kind: type[Block], title: str, name: str, field: str) -> BlockInvalid:
+    sentence = f"There is no {title} block named {name!r}." if name else f"No {title} block is named."
+    remedy = f"Create it in Prefect's UI under Blocks, or save it from Python: {kind.__name__}(...).save({name!r})."
+    return BlockInvalid(f"{title} {name}".strip(), [Problem("error", field, sentence, remedy)])

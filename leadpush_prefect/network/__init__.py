@@ -1,0 +1,1 @@
+"""How requests leave this process. Nothing here knows of Prefect or of a database."""

@@ -1,0 +1,145 @@
+"""An answer's body: decompressed, counted, and never held past the limit.
+
+The decompression is ours, and not the HTTP library's, for three reasons: aiohttp takes a gzip stream that was cut off
+for a whole one, gives up on the head of an answer that names an encoding it does not know, and decodes what was not
+asked for (220 bytes of brotli become one piece of 256 MB).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterable
+
+from leadpush_prefect.errors import Reason
+from leadpush_prefect.wire import TransportFailed
+
+__all__ = ["EXCERPT_BYTES", "read_excerpt", "read_whole"]
+
+EXCERPT_BYTES = 4096
+"""How much is read of an answer that is not a success."""
+
+MAX_GZIP_MEMBERS = 1000
+"""Each member costs a copy of what follows it."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZLIB, _GZIP, _RAW_DEFLATE = zlib.MAX_WBITS, zlib.MAX_WBITS | 16, -zlib.MAX_WBITS
+
+
+async def read_whole(pieces: AsyncIterable[bytes], *, encoding: str, length: str | None, limit: int) -> bytes:
+    """Read a body to its end.
+
+    Args:
+        pieces: The body as it comes from the wire, before decompression.
+        encoding: The answer's `Content-Encoding`, or nothing.
+        length: The answer's `Content-Length`, if it has one.
+        limit: How many bytes it may have, decompressed.
+
+    Raises:
+        TransportFailed: `response_too_large`, as soon as it is known; `response_encoding_unsupported`;
+            `protocol_error`, if the compressed data are damaged; `disconnected`, if they are cut off.
+    """
+    decoder = _decoder_for(encoding)
+    if decoder is None and length is not None and _exceeds(length, limit):
+        raise _too_large(limit)
+    body: list[bytes] = []
+    size = 0
+    async for piece in pieces:
+        if decoder is not None:
+            # One byte more than may come is enough to know that there are too many.
+            piece = decoder.decode(piece, limit - size + 1)
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        body.append(piece)
+    if decoder is not None:
+        decoder.finish()
+    return b"".join(body)
+
+
+async def read_excerpt(pieces: AsyncIterable[bytes], into: bytearray, *, encoding: str) -> None:
+    """Read the beginning of a body into `into`, which keeps what has come if the rest does not come.
+
+    Raises:
+        TransportFailed: as `read_whole` does, for the encoding.
+    """
+    decoder = _decoder_for(encoding)
+    async for piece in pieces:
+        room = EXCERPT_BYTES - len(into)
+        if decoder is not None:
+            piece = decoder.decode(piece, room + 1)
+        into += piece[:room]
+        if len(piece) > room:  # and not at the exact end, after which the connection could be used again
+            return
+
+
+def _exceeds(length: str, limit: int) -> bool:
+    # Python turns no more than 4,300 digits into a number.
+    return length.isascii() and length.isdecimal() and (len(length) > 18 or int(length) > limit)
+
+
+def _too_large(limit: int) -> TransportFailed:
+    message = f"The answer is larger than {limit:,} bytes."
+    return TransportFailed(Reason.RESPONSE_TOO_LARGE, message, sent=True)
+
+
+def _decoder_for(encoding: str) -> _Decoder | None:
+    """What undoes a `Content-Encoding` (RFC 9110, section 8.4.1); None where there is nothing to undo."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return None
+        case "gzip" | "x-gzip":
+            return _Decoder("gzip")
+        case "deflate":
+            return _Decoder("deflate")
+    message = f"The answer has the Content-Encoding {encoding[:40]!r}."
+    raise TransportFailed(Reason.RESPONSE_ENCODING_UNSUPPORTED, message, sent=True)
+
+
+class _Decoder:
+    """Decompresses gzip (RFC 1952, of several members too) or deflate (RFC 1950, or bare RFC 1951 as some send it)."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._members = 0
+        self._stream = zlib.decompressobj(_GZIP)
+        self._started = False
+
+    def decode(self, data: bytes, limit: int) -> bytes:
+        """At most `limit` bytes, which is over 0; what is left of `data` when they are reached, is lost."""
+        decoded = b""
+        while data and len(decoded) < limit and self._has_stream_for(data):
+            try:
+                decoded += self._stream.decompress(data, limit - len(decoded))
+            except zlib.error:
+                raise self._damaged() from None
+            data = self._stream.unused_data
+        return decoded
+
+    def finish(self) -> None:
+        """Say that no more data come."""
+        if self._started and not self._stream.eof:
+            message = f"The answer's {self._name} data end before they are complete."
+            raise TransportFailed(Reason.DISCONNECTED, message, sent=True)
+
+    def _has_stream_for(self, data: bytes) -> bool:
+        """See to it that there is a stream for the data; there is none for what follows the last one, such as padding."""
+        if not self._started:
+            self._started = True
+            self._stream = zlib.decompressobj(self._window_bits(data[0]))
+        elif self._stream.eof:
+            if self._name != "gzip" or not _GZIP_MAGIC.startswith(data[:2]):
+                return False
+            self._members += 1
+            self._stream = zlib.decompressobj(_GZIP)
+        if self._members > MAX_GZIP_MEMBERS:
+            raise self._damaged()
+        return True
+
+    def _window_bits(self, first_byte: int) -> int:
+        if self._name == "gzip":
+            return _GZIP
+        return _ZLIB if first_byte & 0x0F == 8 else _RAW_DEFLATE  # a zlib header names its method, 8
+
+    def _damaged(self) -> TransportFailed:
+        message = f"The answer's {self._name} data are damaged."
+        return TransportFailed(Reason.PROTOCOL_ERROR, message, sent=True)

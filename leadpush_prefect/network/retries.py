@@ -1,0 +1,124 @@
+"""Whether a request that failed is sent again, and when. Pure: the clock and the dice are arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from leadpush_prefect.errors import Reason
+
+__all__ = ["retry_delay"]
+
+BASE_SECONDS = 0.25
+CAP_SECONDS = 10.0
+MAX_RETRY_AFTER_SECONDS = 60.0
+
+# RFC 9110, section 9.2.2: of these, twice is as good as once.
+IDEMPOTENT_METHODS = frozenset({"GET", "PUT", "DELETE"})
+
+RETRYABLE_REASONS = frozenset({Reason.CONNECT_FAILED, Reason.DNS_FAILED, Reason.DISCONNECTED, Reason.TIMEOUT})
+
+RETRYABLE_STATUSES = frozenset(
+    {
+        408,  # Request Timeout, RFC 9110
+        425,  # Too Early, RFC 8470
+        429,  # Too Many Requests, RFC 6585
+        500,  # Internal Server Error
+        502,  # Bad Gateway
+        503,  # Service Unavailable
+        504,  # Gateway Timeout
+    }
+)
+
+
+def retry_delay(
+    *,
+    method: str,
+    reason: Reason,
+    status: int | None,
+    sent: bool,
+    attempt: int,
+    retry_after: str | None,
+    now: datetime,
+    random: Callable[[], float],
+) -> float | None:
+    """How long to wait before the request is sent again, or None if it must not be.
+
+    The wait is `Retry-After` where the answer has a usable one, cut to 60 s, else a backoff with full jitter:
+    `random() * min(10, 0.25 * 2 ** (attempt - 1))` seconds.
+
+    Args:
+        method: In upper case.
+        reason: Why the attempt failed.
+        status: The answer's status, where there was one.
+        sent: Whether a byte of the request may have reached the API.
+        attempt: The number of the attempt that failed, from 1. The caller knows how many there may be.
+        retry_after: The answer's `Retry-After` (RFC 9110, section 10.2.3): seconds, or an HTTP-date.
+        now: The time, with a time zone.
+        random: A number from 0 to 1.
+
+    Returns:
+        Seconds, or None.
+
+    >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    >>> retry_delay(method="GET", reason=Reason.HTTP_STATUS, status=429, sent=True, attempt=1,
+    ...             retry_after="Thu, 01 Jan 2026 12:00:07 GMT", now=noon, random=lambda: 0.5)
+    7.0
+    >>> retry_delay(method="POST", reason=Reason.CONNECT_FAILED, status=None, sent=False, attempt=3,
+    ...             retry_after=None, now=noon, random=lambda: 0.5)
+    0.5
+    """
+    if not _may_retry(method, reason, status, sent):
+        return None
+    asked = None if retry_after is None else _retry_after_seconds(retry_after, now)
+    if asked is not None:
+        return min(asked, MAX_RETRY_AFTER_SECONDS)
+    doublings = min(max(attempt - 1, 0), 10)  # 2 ** 5 is past the cap, 2 ** 5000 past any float
+    return random() * min(CAP_SECONDS, BASE_SECONDS * 2.0**doublings)
+
+
+def _may_retry(method: str, reason: Reason, status: int | None, sent: bool) -> bool:
+    if reason is Reason.HTTP_STATUS:
+        return method in IDEMPOTENT_METHODS and status in RETRYABLE_STATUSES
+    return reason in RETRYABLE_REASONS and (method in IDEMPOTENT_METHODS or not sent)
+
+
+def _retry_after_seconds(text: str, now: datetime) -> float | None:
+    text = text.strip()
+    if re.fullmatch(r"[0-9]{1,18}", text):
+        return float(text)
+    moment = _http_date(text, now)
+    return None if moment is None else max(0.0, (moment - now).total_seconds())
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+# RFC 9110, section 5.6.7. Not strptime: its names of days and months are the locale's.
+_TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+_HTTP_DATES = tuple(
+    re.compile(pattern, re.ASCII)
+    for pattern in (
+        rf"\w{{3}}, (?P<day>\d\d) (?P<month>\w{{3}}) (?P<year>\d{{4}}) {_TIME} GMT",  # IMF-fixdate
+        rf"\w{{6,9}}, (?P<day>\d\d)-(?P<month>\w{{3}})-(?P<year>\d\d) {_TIME} GMT",  # RFC 850
+        rf"\w{{3}} (?P<month>\w{{3}}) (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",  # asctime
+    )
+)
+
+
+def _http_date(text: str, now: datetime) -> datetime | None:
+    found = next((match for pattern in _HTTP_DATES if (match := pattern.fullmatch(text))), None)
+    if found is None or found["month"] not in _MONTHS:
+        return None
+    year = int(found["year"]) if len(found["year"]) == 4 else _full_year(int(found["year"]), now)
+    clock = (int(found["hour"]), int(found["minute"]), min(int(found["second"]), 59))  # 60 is a leap second
+    try:
+        return datetime(year, _MONTHS.index(found["month"]) + 1, int(found["day"]), *clock, tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _full_year(two_digits: int, now: datetime) -> int:
+    """A year that would be more than 50 years ahead is the last century's (RFC 9110, section 5.6.7)."""
+    year = now.year - now.year % 100 + two_digits
+    return year - 100 if year > now.year + 50 else year

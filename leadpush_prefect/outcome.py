@@ -1,0 +1,77 @@
+"""What a step did for a contact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from leadpush_prefect.errors import FetchFailed, Reason, reason_code
+
+__all__ = ["Failure", "Outcome", "Status"]
+
+
+class Status(StrEnum):
+    """What a step did for a contact."""
+
+    FETCHED = "fetched"  # there is an output: fetched, rendered, or stored by a task of the user's own
+    SKIPPED = "skipped"  # its when= was not met
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no output.
+
+    Attributes:
+        reason: The stable code.
+        message: What happened; no secret, and no attribute of the contact.
+        field: The template's field, such as `url` or `headers.X-Plan`; empty where none is to blame.
+        http_status: The answer's status, where there was one.
+        request: The rendered request as text, secrets masked.
+        excerpt: The first 300 characters of the answer, cleaned, secrets masked.
+    """
+
+    reason: Reason
+    message: str
+    field: str = ""
+    http_status: int | None = None
+    request: str = ""
+    excerpt: str = ""
+
+    @property
+    def code(self) -> str:
+        """The reason as it is shown and filtered: `http_status_404`, `timeout`."""
+        return reason_code(self.reason, self.http_status)
+
+    def as_error(self, *, endpoint: str, contact_id: str) -> FetchFailed:
+        """The failure as an exception, for a flow of one contact."""
+        message = f"{self.message} (in {self.field})" if self.field else self.message
+        return FetchFailed(
+            self.reason,
+            message,
+            endpoint=endpoint,
+            contact_id=contact_id,
+            status=self.http_status,
+            request=self.request,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a step did for a contact.
+
+    Attributes:
+        status: `fetched`, `skipped` or `failed`.
+        output: The JSON text as received; None unless fetched.
+        failure: Why it failed; None unless failed.
+        seconds: The time from the last attempt's beginning to its end.
+        attempts: How many requests were sent.
+        bytes: The size of the answer's body, decompressed.
+    """
+
+    status: Status
+    output: str | None = None
+    failure: Failure | None = None
+    seconds: float = 0.0
+    attempts: int = 0
+    bytes: int = 0

@@ -1,0 +1,267 @@
+"""The rules of a workspace and an endpoint, in one place. Prefect's default UI saves any Block, so each use asks here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from urllib.parse import unquote, unquote_plus
+
+from leadpush_prefect.config import METHODS, EndpointConfig, WorkspaceConfig
+from leadpush_prefect.errors import Problem
+from leadpush_prefect.network.addresses import parse_networks
+from leadpush_prefect.request import (
+    compile_body,
+    compile_header,
+    compile_query_value,
+    compile_url,
+    media_type,
+)
+from leadpush_prefect.templates import Template, TemplateFailed
+
+__all__ = ["endpoint_problems", "workspace_problems"]
+
+# RFC 9110, section 5.6.2
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+_OF_THE_CONNECTION = frozenset(
+    "host content-length transfer-encoding connection keep-alive te trailer upgrade expect proxy-connection "
+    "proxy-authorization http2-settings".split()
+)
+_DECODABLE = re.compile(r"(gzip|deflate|identity|\*|\s|,|;q=[\d.]+)*")
+_TEMPLATE_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+
+_SECRET_NAME = re.compile(
+    r"authorization|cookie|(^|[-_.])(api|access|auth|client|private|secret)?[-_]?(key|token|secret|password|passwd|pwd)$",
+    re.IGNORECASE,
+)
+
+MAX_ATTEMPTS = 10
+MAX_CONCURRENCY = 1_000
+
+
+def error(field: str, sentence: str, remedy: str) -> Problem:
+    """A problem for which a Block is refused."""
+    return Problem("error", field, sentence, remedy)
+
+
+def warning(field: str, sentence: str, remedy: str) -> Problem:
+    """A problem that somebody should look at."""
+    return Problem("warning", field, sentence, remedy)
+
+
+def workspace_problems(workspace: WorkspaceConfig) -> list[Problem]:
+    """What is wrong with a workspace.
+
+    Example:
+        >>> print(workspace_problems(WorkspaceConfig(max_timeout_seconds=0))[0])
+        max_timeout_seconds: It is 0, and must be over 0. Give it in seconds, such as 30.
+    """
+    return list(_workspace_problems(workspace))
+
+
+def _workspace_problems(workspace: WorkspaceConfig) -> Iterator[Problem]:
+    if not workspace.max_timeout_seconds > 0:
+        yield _not_positive("max_timeout_seconds", workspace.max_timeout_seconds, "Give it in seconds, such as 30.")
+    if not workspace.max_response_bytes > 0:
+        yield _not_positive("max_response_bytes", workspace.max_response_bytes, "Give it in bytes, such as 1048576.")
+    for network in workspace.allowed_networks:
+        try:
+            parse_networks([network])
+        except ValueError:
+            yield error("allowed_networks", f"{network!r} is no network.", "Write it as CIDR, such as 10.1.0.0/16.")
+    for host in workspace.allowed_hosts:
+        if not host or re.search(r"[/:@?#\s]", host.removeprefix("*.")) or "*" in host.removeprefix("*."):
+            yield error(
+                "allowed_hosts", f"{host!r} is no host.", "Write api.example.com, or *.example.com for all below it."
+            )
+    for name, value in workspace.variables.items():
+        yield from _secret_in_clear(f"variables.{name}", name, value)
+
+
+def _not_positive(field: str, value: float, remedy: str) -> Problem:
+    return error(field, f"It is {value:g}, and must be over 0.", remedy)
+
+
+def endpoint_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | None = None) -> list[Problem]:
+    """What is wrong with an endpoint; in its workspace, where that is known.
+
+    Example:
+        >>> for problem in endpoint_problems(EndpointConfig(method="FETCH", url="https://a.example/")):
+        ...     print(problem)
+        method: FETCH is none of GET, POST, PUT, PATCH, DELETE. Choose one of them.
+    """
+    found = list(_endpoint_problems(endpoint, workspace))
+    return sorted(dict.fromkeys(found), key=lambda problem: problem.severity != "error")
+
+
+def _endpoint_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | None) -> Iterator[Problem]:
+    if endpoint.method.upper() not in METHODS:
+        yield error("method", f"{endpoint.method} is none of {', '.join(METHODS)}.", "Choose one of them.")
+    yield from _limit_problems(endpoint, workspace)
+    yield from _url_problems(endpoint)
+    yield from _header_problems(endpoint)
+    yield from _query_problems(endpoint)
+    yield from _body_problems(endpoint)
+    yield from _reading_problems(endpoint, workspace)
+
+
+def _limit_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | None) -> Iterator[Problem]:
+    limit = workspace.max_timeout_seconds if workspace else float("inf")
+    if not endpoint.timeout_seconds > 0:
+        yield _not_positive("timeout_seconds", endpoint.timeout_seconds, "Give it in seconds, such as 10.")
+    elif endpoint.timeout_seconds > limit:
+        yield error(
+            "timeout_seconds",
+            f"It is {endpoint.timeout_seconds:g}, and the workspace allows {limit:g}.",
+            "Lower it, or raise the workspace's max_timeout_seconds.",
+        )
+    if not 1 <= endpoint.max_concurrency <= MAX_CONCURRENCY:
+        yield error(
+            "max_concurrency", f"It is {endpoint.max_concurrency}.", f"Give a number from 1 to {MAX_CONCURRENCY}."
+        )
+    if not 1 <= endpoint.max_attempts <= MAX_ATTEMPTS:
+        yield error("max_attempts", f"It is {endpoint.max_attempts}.", f"Give a number from 1 to {MAX_ATTEMPTS}.")
+    if not endpoint.requests_per_second >= 0:
+        yield error(
+            "requests_per_second", f"It is {endpoint.requests_per_second:g}.", "Give 0 for no limit, or a number over 0."
+        )
+    if endpoint.missing_variables not in ("error", "empty"):
+        yield error("missing_variables", f"{endpoint.missing_variables!r} is not known.", "Choose error or empty.")
+
+
+def _compiles(field: str, compile_it: Callable[[], Template | None]) -> Iterator[Problem]:
+    try:
+        compile_it()
+    except TemplateFailed as failed:
+        yield error(field, failed.message, failed.reason.remedy)
+
+
+def _literal(source: str) -> str:
+    """A template's text, with an `x` for each value, so that the author's own words can be looked at."""
+    return _TEMPLATE_TAG.sub("x", source)
+
+
+def _url_problems(endpoint: EndpointConfig) -> Iterator[Problem]:
+    if not endpoint.url.strip():
+        yield error("url", "It is empty.", "Give the API's URL, such as https://api.example.com/customers.")
+        return
+    yield from _compiles("url", lambda: compile_url(endpoint))
+    literal = _literal(endpoint.url.strip())
+    path = literal.split("?")[0].split("://", 1)[-1].partition("/")[2]
+    if any(unquote(segment) in (".", "..") for segment in path.split("/")):
+        yield error(
+            "url",
+            "A segment of its path is `.` or `..` (RFC 3986, section 5.2.4).",
+            "Write the path that is meant.",
+        )
+    if "@" in literal.split("://", 1)[-1].partition("/")[0]:
+        yield error("url", "It holds a user or password.", "Send them as a header, from `secrets`.")
+    for name, value in _url_parameters(endpoint.url):
+        yield from _secret_in_clear("url", name, value)
+
+
+def _url_parameters(url: str) -> list[tuple[str, str]]:
+    """Names and values of the query in the URL, as they are written."""
+    pairs = [pair.partition("=") for pair in _TEMPLATE_TAG.sub("{{}}", url).partition("?")[2].split("&")]
+    return [(unquote_plus(name), value) for name, _, value in pairs if name]
+
+
+def _header_problems(endpoint: EndpointConfig) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for name, value in endpoint.headers.items():
+        field = f"headers.{name}"
+        if not _TOKEN.fullmatch(name):
+            yield error(field, "HTTP allows no such header name (RFC 9110, section 5.1).", "Use letters, digits and -.")
+            continue
+        if name.lower() in _OF_THE_CONNECTION:
+            yield error(field, "This header belongs to the connection.", "Leave it out; it is set as it must be.")
+        if name.lower() in seen:
+            yield error(field, "It is given twice; case does not count.", "Leave one of them out.")
+        seen.add(name.lower())
+        yield from _compiles(field, lambda name=name: compile_header(endpoint, name))  # type: ignore[misc]
+        yield from _header_value_problems(field, name.lower(), str(value).strip())
+        yield from _secret_in_clear(field, name, value)
+
+
+def _header_value_problems(field: str, name: str, source: str) -> Iterator[Problem]:
+    if re.search(r"[\r\n\0]", _literal(source)):
+        yield error(field, "It holds a line break or NUL, which would end the header.", "Write it on one line.")
+    if name == "content-type" and _TEMPLATE_TAG.search(source):
+        yield error(field, "It decides how the body is escaped, so it cannot hold a value.", "Write it out.")
+    if name == "accept-encoding" and not _DECODABLE.fullmatch(source):
+        yield error(field, "Only gzip and deflate can be decoded within a limit.", "Leave the header out.")
+
+
+def _query_problems(endpoint: EndpointConfig) -> Iterator[Problem]:
+    in_url = {name for name, _ in _url_parameters(endpoint.url)}
+    for name in endpoint.query:
+        field = f"query.{name}"
+        if name in in_url:
+            yield error(field, "The URL has a parameter of that name too.", "Leave one of them out.")
+        if _TEMPLATE_TAG.search(name):
+            yield error(field, "A name cannot hold a value.", "Write the name out.")
+        for value in endpoint.query_values(name):
+            yield from _compiles(field, lambda n=name, v=value: compile_query_value(endpoint, n, v))  # type: ignore[misc]
+            yield from _secret_in_clear(field, name, value)
+
+
+def _body_problems(endpoint: EndpointConfig) -> Iterator[Problem]:
+    yield from _compiles("body", lambda: compile_body(endpoint))
+    if endpoint.body and not _TEMPLATE_TAG.search(endpoint.body):
+        yield from _literal_body_problems(endpoint)
+    if endpoint.body and endpoint.method.upper() in ("GET", "DELETE"):
+        yield warning("body", f"Many servers ignore the body of a {endpoint.method.upper()}.", "Use POST, or the query.")
+    if endpoint.body and media_type(endpoint) == "application/x-www-form-urlencoded" and endpoint.body.lstrip()[:1] in "{[":
+        yield warning("body", "It looks like JSON, and the Content-Type is a form.", "Write name={{ value }}&....")
+
+
+def _literal_body_problems(endpoint: EndpointConfig) -> Iterator[Problem]:
+    try:
+        body = compile_body(endpoint)
+        if body is not None:
+            body.render({})
+    except TemplateFailed as failed:
+        yield error("body", failed.message, "Write JSON, or give a Content-Type header that says what it is.")
+
+
+def _reading_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | None) -> Iterator[Problem]:
+    """What templates read and is not there, as far as that can be told before there is a contact."""
+    for field, path in _paths(endpoint):
+        match path:
+            case ("secrets",):
+                yield error(field, "It reads all secrets at once.", "Read one by its name: {{ secrets.NAME }}.")
+            case ("secrets", name, *_) if name not in endpoint.secrets:
+                yield error(field, f"It reads secrets.{name}, which is not there.", "Add it to the endpoint's secrets.")
+            case ("workspace", "variables", name, *_) if workspace and name not in workspace.variables:
+                yield warning(
+                    field,
+                    f"It reads workspace.variables.{name}, which the workspace does not have.",
+                    "Add it to the workspace's variables.",
+                )
+
+
+def _paths(endpoint: EndpointConfig) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    makers: list[Callable[[], Template | None]] = [lambda: compile_body(endpoint), lambda: compile_url(endpoint)]
+    makers += [lambda name=name: compile_header(endpoint, name) for name in endpoint.headers]  # type: ignore[misc]
+    for name in endpoint.query:
+        makers += [
+            lambda n=name, v=value: compile_query_value(endpoint, n, v)  # type: ignore[misc]
+            for value in endpoint.query_values(name)
+        ]
+    for make in makers:
+        try:
+            template = make()
+        except TemplateFailed:
+            continue
+        for path in sorted(template.paths, key=str) if template else ():
+            yield template.field, path  # type: ignore[union-attr]
+
+
+def _secret_in_clear(field: str, name: str, value: object) -> Iterable[Problem]:
+    text = str(value).strip() if isinstance(value, (str, int, float)) else ""
+    if len(text) >= 8 and _SECRET_NAME.search(name) and not _TEMPLATE_TAG.search(text) and "{{}}" not in text:
+        remedy = "Move it into `secrets` and write {{ secrets.NAME }}."
+        return [warning(field, "It looks like a secret in clear, which everybody can read.", remedy)]
+    return []
+

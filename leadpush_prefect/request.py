@@ -1,0 +1,242 @@
+"""From an endpoint and a context to a rendered request. Pure: nothing is sent, nothing is looked up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Never
+from urllib.parse import quote, unquote
+
+import idna
+
+from leadpush_prefect.config import EndpointConfig
+from leadpush_prefect.context import ROOTS
+from leadpush_prefect.errors import Reason
+from leadpush_prefect.json_text import to_text
+from leadpush_prefect.masking import masker
+from leadpush_prefect.templates import (
+    FORM,
+    HEADER,
+    QUERY_VALUE,
+    URL,
+    Template,
+    TemplateFailed,
+    compile_json,
+    compile_template,
+)
+from leadpush_prefect.templates.places import OTHER_BODY
+from leadpush_prefect.wire import RenderedRequest
+
+__all__ = ["CompiledEndpoint", "check_url", "compile_body", "compile_endpoint", "media_type"]
+
+ENDPOINT_ROOTS = ROOTS | {"secrets"}
+
+MAX_URL_LENGTH = 8_000
+"""Servers take request lines of 8,190 bytes or so."""
+
+MAX_HEADER_LENGTH = 8_000
+
+# What every request says, unless the endpoint says otherwise. Only these encodings can be bounded while they are decoded.
+DEFAULT_HEADERS = (
+    ("Accept", "application/json"),
+    ("Accept-Encoding", "gzip, deflate"),
+    ("User-Agent", "leadpush-prefect"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledEndpoint:
+    """An endpoint whose templates are compiled, once.
+
+    Attributes:
+        config: The endpoint.
+        render: From what templates read (by root) to the request. Raises `TemplateFailed`.
+        mask: Masks the endpoint's secrets in a text.
+        templates: All its templates.
+    """
+
+    config: EndpointConfig
+    render: Callable[[Mapping[str, object]], RenderedRequest]
+    mask: Callable[[str], str]
+    templates: tuple[Template, ...]
+
+
+def compile_endpoint(endpoint: EndpointConfig) -> CompiledEndpoint:
+    """Compile an endpoint's templates.
+
+    Raises:
+        TemplateFailed: the first one that can never be rendered.
+
+    Example:
+        >>> crm = compile_endpoint(EndpointConfig(url="https://crm.example/{{ contact._id }}", query={"full": True}))
+        >>> crm.render({"contact": {"_id": "a/b"}}).url
+        'https://crm.example/a%2Fb?full=true'
+    """
+    url = compile_url(endpoint)
+    query = tuple(_compile_query(endpoint))
+    headers = tuple(_compile_headers(endpoint))
+    body = compile_body(endpoint)
+    method = endpoint.method.upper()
+    secrets = dict(endpoint.secrets)
+
+    def render(values: Mapping[str, object]) -> RenderedRequest:
+        values = {**values, "secrets": secrets}
+        target = url.render(values)
+        if query:
+            pairs = "&".join(f"{name}={template.render(values)}" for name, template in query)
+            target = f"{target}{_joint(target)}{pairs}"
+        return RenderedRequest(
+            method,
+            check_url(target),
+            tuple((name, _check_header(template.field, template.render(values))) for name, template in headers),
+            None if body is None else _utf8("body", body.render(values)),
+        )
+
+    templates = (url, *(template for _, template in (*query, *headers)), *([body] if body else []))
+    return CompiledEndpoint(endpoint, render, masker(secrets.values()), templates)
+
+
+def compile_url(endpoint: EndpointConfig) -> Template:
+    """The template of the URL, in which no secret may stand: URLs are logged by everybody."""
+    return compile_template(
+        endpoint.url.strip(), URL, field="url", roots=ROOTS, missing=endpoint.missing_variables
+    )
+
+
+def _joint(url: str) -> str:
+    if "?" not in url:
+        return "?"
+    return "" if url.endswith(("?", "&")) else "&"
+
+
+def _compile_query(endpoint: EndpointConfig) -> Iterator[tuple[str, Template]]:
+    for name in endpoint.query:
+        for value in endpoint.query_values(name):
+            yield quote(name, safe="[]"), compile_query_value(endpoint, name, value)
+
+
+def compile_query_value(endpoint: EndpointConfig, name: str, value: object) -> Template:
+    """The template of one value of a parameter: its text, literal or not, becomes one percent-encoded value."""
+    return compile_template(
+        to_text(value),
+        QUERY_VALUE,
+        field=f"query.{name}",
+        roots=ENDPOINT_ROOTS,
+        missing=endpoint.missing_variables,
+    )
+
+
+def _compile_headers(endpoint: EndpointConfig) -> Iterator[tuple[str, Template]]:
+    given = {name.lower() for name in endpoint.headers}
+    for name in endpoint.headers:
+        yield name, compile_header(endpoint, name)
+    defaults = [*DEFAULT_HEADERS, *([("Content-Type", "application/json")] if endpoint.body else [])]
+    for name, value in defaults:
+        if name.lower() not in given:
+            yield name, compile_template(value, HEADER, field=f"headers.{name}", roots=())
+
+
+def compile_header(endpoint: EndpointConfig, name: str) -> Template:
+    """The template of a header's value."""
+    source = to_text(endpoint.headers[name]).strip()
+    return compile_template(
+        source, HEADER, field=f"headers.{name}", roots=ENDPOINT_ROOTS, missing=endpoint.missing_variables
+    )
+
+
+def media_type(endpoint: EndpointConfig) -> str:
+    """The body's media type, in lower case, without parameters (RFC 9110, section 8.3.1)."""
+    return (endpoint.header("Content-Type") or "application/json").split(";")[0].strip().lower()
+
+
+def compile_body(endpoint: EndpointConfig) -> Template | None:
+    """The template of the body, which its Content-Type decides; None without a body."""
+    if not endpoint.body:
+        return None
+    missing, kind = endpoint.missing_variables, media_type(endpoint)
+    if kind == "application/json" or kind.endswith("+json"):
+        return compile_json(endpoint.body, field="body", roots=ENDPOINT_ROOTS, missing=missing)
+    place = FORM if kind == "application/x-www-form-urlencoded" else OTHER_BODY
+    return compile_template(endpoint.body, place, field="body", roots=ENDPOINT_ROOTS, missing=missing)
+
+
+def _utf8(field: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        message = "It holds half of a surrogate pair, which has no form in UTF-8."
+        raise TemplateFailed(Reason.TEMPLATE_INVALID, message, field) from None
+
+
+# scheme, host (a name, an IPv4 address or an IPv6 address in brackets), port, and the rest
+_URL = re.compile(r"(https?)://([A-Za-z0-9\-._]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?([/?].*)?", re.IGNORECASE)
+
+
+def check_url(url: str) -> str:
+    """The URL, if it can be sent as it stands.
+
+    Raises:
+        TemplateFailed: `template_invalid` or `template_too_large`.
+
+    >>> check_url("https://user@crm.example/")
+    Traceback (most recent call last):
+    leadpush_prefect.templates.values.TemplateFailed: (<Reason.TEMPLATE_INVALID: 'template_invalid'>, ...
+    """
+    if not url.isascii():
+        url = _idna(url)
+    parts = _URL.fullmatch(url)
+    if parts is None or "#" in url:
+        _refuse_url(
+            "It is not one that can be called: it begins with https://HOST/, without user and password, "
+            "and has no fragment."
+        )
+    if int(parts[3] or 0) > 65535:
+        _refuse_url("Its port is over 65535.")
+    if len(url) > MAX_URL_LENGTH:
+        message = f"It renders to more than {MAX_URL_LENGTH} characters."
+        raise TemplateFailed(Reason.TEMPLATE_TOO_LARGE, message, "url")
+    rest = parts[4] or "/"
+    path = rest.partition("?")[0]
+    if "." in path or "%2e" in path.lower():
+        _check_segments(path)
+    return url if parts[4] and path else url[: len(url) - len(parts[4] or "")] + "/" + (parts[4] or "")
+
+
+def _check_segments(path: str) -> None:
+    for segment in path.split("/"):
+        if unquote(segment) in (".", ".."):
+            _refuse_url(
+                "A segment of its path is `.` or `..`, which names another resource (RFC 3986, section 5.2.4)."
+            )
+
+
+def _idna(url: str) -> str:
+    host_end = len(url.split("://", 1)[0]) + 3
+    rest_at = next((n for n, c in enumerate(url) if n >= host_end and c in "/?"), len(url))
+    host, _, port = url[host_end:rest_at].partition(":")
+    try:
+        ascii_host = idna.encode(host, uts46=True).decode()
+    except idna.IDNAError:
+        _refuse_url("Its host is not a name that IDNA allows.")
+    return f"{url[:host_end]}{ascii_host}{':' + port if port else ''}{url[rest_at:]}"
+
+
+def _refuse_url(message: str) -> Never:
+    raise TemplateFailed(Reason.TEMPLATE_INVALID, message, "url")
+
+
+_NOT_IN_HEADER = re.compile(r"[\r\n\0]")
+
+
+def _check_header(field: str, value: str) -> str:
+    if _NOT_IN_HEADER.search(value):
+        message = "A value holds CR, LF or NUL, which would end the header (RFC 9110, section 5.5)."
+        raise TemplateFailed(Reason.TEMPLATE_INVALID, message, field)
+    if value != value.strip(" \t"):
+        message = "It begins or ends with a space, which HTTP would take away (RFC 9110, section 5.5). Use `| trim`."
+        raise TemplateFailed(Reason.TEMPLATE_INVALID, message, field)
+    if len(value if value.isascii() else _utf8(field, value)) > MAX_HEADER_LENGTH:
+        message = f"It renders to more than {MAX_HEADER_LENGTH} bytes."
+        raise TemplateFailed(Reason.TEMPLATE_TOO_LARGE, message, field)
+    return value

@@ -1,0 +1,38 @@
+"""The contacts of a run whose workflow goes on, for a task of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Engine, select
+
+from leadpush_prefect.store.database import reading
+from leadpush_prefect.store.outcomes import PendingContact, earlier_outcomes, eligible
+from leadpush_prefect.store.runs import RunRecord
+from leadpush_prefect.store.schema import contact
+from leadpush_prefect.store.steps import list_steps
+
+__all__ = ["active"]
+
+
+def active(engine: Engine, run: RunRecord, numbers: range, piece: int = 500) -> Iterator[list[PendingContact]]:
+    """The contacts whose workflow goes on, with all outputs so far, in order, in pieces.
+
+    These are the contacts that are subscribed (or the run includes the others) and have failed at no step that
+    stops the workflow. No transaction is open between two pieces.
+
+    Args:
+        engine: The database.
+        run: The run, of this execution.
+        numbers: The contacts' numbers, as of `batch_range`.
+        piece: How many contacts a piece has at most.
+    """
+    steps = list_steps(engine, run)
+    for start in range(numbers.start, numbers.stop, piece):
+        these = contact.c.number.between(start, min(start + piece, numbers.stop) - 1)
+        contacts = select(contact.c.number, contact.c.data).where(eligible(run), these).order_by(contact.c.number)
+        with reading(engine) as connection:
+            rows = connection.execute(contacts).all()
+            outputs, stopped = earlier_outcomes(connection, run.key, steps, [row[0] for row in rows])
+        if found := [PendingContact(n, data, outputs.get(n, {})) for n, data in rows if n not in stopped]:
+            yield found

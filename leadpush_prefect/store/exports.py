@@ -1,0 +1,88 @@
+"""What a run has stored, contact by contact, for people and files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Label, Row, select
+
+from leadpush_prefect.outcome import Failure
+from leadpush_prefect.store.database import reading
+from leadpush_prefect.store.outcomes import FAILED, FETCHED, read_failure
+from leadpush_prefect.store.runs import RunRecord
+from leadpush_prefect.store.schema import contact, outcome
+from leadpush_prefect.store.steps import StepRecord, list_steps
+
+__all__ = ["iter_failures", "iter_outputs"]
+
+PIECE = 1000
+
+
+def iter_failures(engine: Engine, run: RunRecord) -> Iterator[tuple[str, str, Failure]]:
+    """The contacts that failed: contact id, node, failure; by step, then in the order of the contacts.
+
+    No transaction is open between two pieces.
+    """
+    for step in list_steps(engine, run):
+        yield from _failures(engine, run, step)
+
+
+def iter_outputs(
+    engine: Engine, run: RunRecord, output_keys: Collection[str] | None = None
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The outputs of each contact that has any: contact id, JSON text by output key; in the contacts' order.
+
+    No transaction is open between two pieces.
+
+    Args:
+        engine: The database.
+        run: The run.
+        output_keys: The keys to read; None for all.
+    """
+    keys = {step.step: step.output_key for step in list_steps(engine, run) if step.output_key}
+    wanted = {step: key for step, key in keys.items() if output_keys is None or key in output_keys}
+    for start in range(0, run.contacts, PIECE):
+        with reading(engine) as connection:
+            found = _outputs(connection, run, wanted, start)
+        yield from found.values()
+
+
+def _failures(engine: Engine, run: RunRecord, step: StepRecord) -> Iterator[tuple[str, str, Failure]]:
+    start = 0
+    while rows := _failed_rows(engine, run, step, start):
+        yield from ((row.contact_id, step.node, read_failure(row.detail)) for row in rows)
+        start = rows[-1].number + 1
+
+
+def _failed_rows(engine: Engine, run: RunRecord, step: StepRecord, start: int) -> list[Row[*tuple[Any, ...]]]:
+    statement = (
+        select(outcome.c.number, _contact_id(), outcome.c.detail)
+        .where(outcome.c.run == run.key, outcome.c.step == step.step, outcome.c.number >= start)
+        .where(outcome.c.status == FAILED)
+        .order_by(outcome.c.number)
+        .limit(PIECE)
+    )
+    with reading(engine) as connection:
+        return list(connection.execute(statement))
+
+
+def _outputs(
+    connection: Connection, run: RunRecord, keys: dict[int, str], start: int
+) -> dict[int, tuple[str, dict[str, str]]]:
+    statement = (
+        select(outcome.c.number, _contact_id(), outcome.c.step, outcome.c.output)
+        .where(outcome.c.run == run.key, outcome.c.step.in_(list(keys)), outcome.c.status == FETCHED)
+        .where(outcome.c.number.between(start, start + PIECE - 1))
+        .order_by(outcome.c.number, outcome.c.step)  # of two steps under one key, the later one's output counts
+    )
+    found: dict[int, tuple[str, dict[str, str]]] = {}
+    for number, contact_id, step, text in connection.execute(statement):
+        found.setdefault(number, (contact_id, {}))[1][keys[step]] = text
+    return found
+
+
+def _contact_id() -> Label[str]:
+    """Of `outcome`: its contact's id. Not a join, for the reason given at `status_at`."""
+    this = contact.c.run == outcome.c.run, contact.c.number == outcome.c.number
+    return select(contact.c.contact_id).where(*this).scalar_subquery().label("contact_id")

@@ -1,0 +1,24 @@
+"""Whether the run is still this execution's."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from leadpush_prefect.errors import RunBusy
+from leadpush_prefect.store.schema import run as runs
+
+__all__ = ["hold_execution"]
+
+
+def hold_execution(connection: Connection, key: int, execution: int) -> None:
+    """Keep any other execution of the run from beginning until the transaction ends.
+
+    A transaction of SQLite holds the whole database by itself; PostgreSQL locks the run's row.
+
+    Raises:
+        RunBusy: if a later execution has begun.
+    """
+    row = select(runs.c.run_id, runs.c.execution).where(runs.c.run == key).with_for_update()
+    found = connection.execute(row).one()
+    if found.execution != execution:
+        raise RunBusy(f"Run {found.run_id} was started again: this execution no longer writes to it.")

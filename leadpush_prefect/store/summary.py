@@ -1,0 +1,215 @@
+"""How a run stands: what each step did, and who has not reached the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, ScalarSelect, case, distinct, func, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from leadpush_prefect.store.database import reading
+from leadpush_prefect.store.outcomes import FAILED, FETCHED, SKIPPED, eligible, failed_at, status_at
+from leadpush_prefect.store.runs import RunRecord
+from leadpush_prefect.store.schema import contact, outcome
+from leadpush_prefect.store.steps import StepRecord, list_steps, live_steps, stops_before
+
+__all__ = ["RunSummary", "StepSummary", "percentile", "summarize", "unreached"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepSummary:
+    """What a step did.
+
+    Attributes:
+        node: Its name.
+        kind: `fetch`, `render` or `store`.
+        endpoint: The endpoint's name; empty where there is none.
+        fetched: Contacts with an output.
+        skipped: Contacts that did not meet the condition.
+        failed: Contacts that failed, by code, the most frequent first.
+        not_reached: Contacts that an earlier step stopped.
+        requests: How many were sent, with all retries.
+        bytes: The size of all answers, decompressed.
+        p50: The median latency in seconds; None where nothing was sent. So p95 and p99.
+    """
+
+    node: str
+    kind: str
+    endpoint: str
+    fetched: int = 0
+    skipped: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    not_reached: int = 0
+    requests: int = 0
+    bytes: int = 0
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """How a run stands.
+
+    Attributes:
+        run_id: The run's id.
+        campaign: The campaign's name.
+        workspace: The workspace's name.
+        simulate: Whether mocks stood for the APIs.
+        contacts: How many there are.
+        unsubscribed: How many of them are not subscribed.
+        invalid: How many malformed rows of the audience were left out.
+        completed: Contacts that have been through all steps.
+        stopped: Contacts whose workflow a failure has ended.
+        steps: What each step did, in order.
+    """
+
+    run_id: str
+    campaign: str
+    workspace: str
+    simulate: bool
+    contacts: int
+    unsubscribed: int
+    invalid: int
+    completed: int
+    stopped: int
+    steps: tuple[StepSummary, ...]
+
+
+def summarize(engine: Engine, run: RunRecord) -> RunSummary:
+    """Count a run's outcomes, in the database, whatever their number."""
+    steps = list_steps(engine, run)
+    summaries: list[StepSummary] = []
+    stops: list[int] = []  # the steps so far at which failures have stopped contacts
+    with reading(engine) as connection:
+        for step in steps:
+            summaries.append(_summary(connection, run, step, stops))
+            stops += [step.step] if step.on_failure == "stop" and summaries[-1].failed else []
+        stopped = _count_failed(connection, run, stops)
+        completed = _completed(connection, run, live_steps(steps, run) or steps, stops)
+    return RunSummary(
+        run_id=run.run_id,
+        campaign=run.campaign,
+        workspace=run.workspace,
+        simulate=run.simulate,
+        contacts=run.contacts,
+        unsubscribed=run.unsubscribed,
+        invalid=run.invalid,
+        completed=completed,
+        stopped=stopped,
+        steps=tuple(summaries),
+    )
+
+
+def unreached(engine: Engine, run: RunRecord) -> list[tuple[str, int, int]]:
+    """Contacts that have not reached a step, though no failure has stopped them: node, batch, how many.
+
+    The steps are those of the run's last execution. If it declared none, the node is empty, and all contacts that
+    the run may touch are listed by batch.
+    """
+    if not run.contacts:
+        return []
+    steps = list_steps(engine, run)
+    missing: list[tuple[str, int, int]] = []
+    with reading(engine) as connection:
+        for step in live_steps(steps, run):
+            missing += _missing(connection, run, step, steps)
+        return missing if live_steps(steps, run) else _missing(connection, run, None, ())
+
+
+def percentile(histogram: Sequence[tuple[int, int]], share: float) -> float | None:
+    """The smallest latency that `share` of the requests do not exceed, in seconds.
+
+    Args:
+        histogram: Microseconds in ascending order, each with how often.
+        share: From 0 to 1.
+
+    >>> percentile([(1_000, 90), (250_000, 10)], 0.9), percentile([(1_000, 90), (250_000, 10)], 0.95)
+    (0.001, 0.25)
+    """
+    left = share * sum(count for _, count in histogram)
+    for microseconds, count in histogram:
+        left -= count
+        if left <= 1e-6:  # 0.95 * 100 is a little more than 95
+            return microseconds / 1_000_000
+    return None
+
+
+def _summary(connection: Connection, run: RunRecord, step: StepRecord, stops: Sequence[int]) -> StepSummary:
+    rows = _counts(connection, run, step)
+    histogram = _latencies(connection, run, step)
+    failed = sorted((row for row in rows if row.status == FAILED), key=lambda row: (-row.contacts, row.code))
+    return StepSummary(
+        node=step.node,
+        kind=step.kind,
+        endpoint=step.endpoint,
+        fetched=sum(row.contacts for row in rows if row.status == FETCHED),
+        skipped=sum(row.contacts for row in rows if row.status == SKIPPED),
+        failed={row.code: row.contacts for row in failed},
+        not_reached=_count_failed(connection, run, stops, _status_too(step.step).is_(None)),
+        requests=sum(int(row.requests) for row in rows),  # PostgreSQL sums to a Decimal
+        bytes=sum(int(row.size) for row in rows),
+        p50=percentile(histogram, 0.50),
+        p95=percentile(histogram, 0.95),
+        p99=percentile(histogram, 0.99),
+    )
+
+
+def _counts(connection: Connection, run: RunRecord, step: StepRecord) -> Sequence[Row[*tuple[Any, ...]]]:
+    o = outcome.c
+    total = func.count().label("contacts"), func.sum(o.attempts).label("requests"), func.sum(o.bytes).label("size")
+    here = select(o.status, o.code, *total).where(o.run == run.key, o.step == step.step)
+    return connection.execute(here.group_by(o.status, o.code)).all()
+
+
+def _latencies(connection: Connection, run: RunRecord, step: StepRecord) -> list[tuple[int, int]]:
+    # Rounded to 0.1 ms below 0.1 s and to 1 ms above: at most some 30,000 groups, however many outcomes.
+    us = outcome.c.microseconds
+    fine, coarse = us - us % 100, us - us % 1000
+    rounded = case((us < 100_000, fine), else_=coarse).label("rounded")
+    sent = outcome.c.run == run.key, outcome.c.step == step.step, outcome.c.attempts > 0
+    groups = select(rounded, func.count()).where(*sent).group_by("rounded").order_by("rounded")
+    return [(microseconds, count) for microseconds, count in connection.execute(groups)]
+
+
+def _completed(
+    connection: Connection, run: RunRecord, steps: Sequence[StepRecord], stops: Sequence[int]
+) -> int:
+    if not steps:
+        return 0
+    through = select(func.count()).select_from(contact).where(eligible(run))
+    through = through.where(*(status_at(step.step).is_not(None) for step in steps))
+    # Few fail: it is quicker to count those who were stopped after all than to ask for each who was not.
+    late = _count_failed(connection, run, stops, *(_status_too(step.step).is_not(None) for step in steps))
+    return (connection.scalar(through) or 0) - late
+
+
+def _count_failed(
+    connection: Connection, run: RunRecord, steps: Sequence[int], *where: ColumnElement[bool]
+) -> int:
+    if not steps:
+        return 0
+    failed = outcome.c.run == run.key, outcome.c.step.in_(steps), outcome.c.status == FAILED
+    contacts = func.count(distinct(outcome.c.number))
+    return connection.scalar(select(contacts).where(*failed, *where)) or 0
+
+
+def _status_too(step: int) -> ScalarSelect[int]:
+    """Of `outcome`: the status of the same contact's outcome at `step`, or NULL; as `status_at`."""
+    too = outcome.alias("too")
+    this = too.c.run == outcome.c.run, too.c.step == step, too.c.number == outcome.c.number
+    return select(too.c.status).where(*this).scalar_subquery()
+
+
+def _missing(
+    connection: Connection, run: RunRecord, step: StepRecord | None, steps: Sequence[StepRecord]
+) -> list[tuple[str, int, int]]:
+    batch = (contact.c.number // run.batch_size).label("batch")
+    statement = select(batch, func.count()).where(eligible(run)).group_by(batch).order_by(batch)
+    if step:
+        stops = stops_before(steps, step.step)
+        statement = statement.where(status_at(step.step).is_(None))
+        statement = statement.where(~failed_at(stops)) if stops else statement
+    return [(step.node if step else "", number, count) for number, count in connection.execute(statement)]

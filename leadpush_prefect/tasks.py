@@ -1,0 +1,226 @@
+"""The tasks: Fetch API Data and Render Template."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
+
+from leadpush_prefect import task_bodies
+from leadpush_prefect.batch import Batch
+from leadpush_prefect.blocks import ApiEndpoint
+from leadpush_prefect.campaign_task import campaign_task
+from leadpush_prefect.context import CampaignContext
+
+if TYPE_CHECKING:
+    from prefect.futures import PrefectFuture, PrefectFutureList
+
+__all__ = ["afetch_api_data", "fetch_api_data", "render_template"]
+
+OnFailure = Literal["stop", "continue"]
+
+
+class _Submittable(Protocol):
+    """What each of the tasks has as a Prefect task."""
+
+    def submit(self, *args: Any, **kwargs: Any) -> PrefectFuture[Any]: ...
+    def map(self, *args: Any, **kwargs: Any) -> PrefectFutureList[Any]: ...
+    def with_options(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+class _Fetch(_Submittable, Protocol):
+    @overload
+    def __call__(
+        self,
+        target: CampaignContext,
+        endpoint: ApiEndpoint | str,
+        *,
+        output_key: str,
+        node: str = "",
+        when: str = "",
+        on_failure: OnFailure = "stop",
+        mock_response: Any = None,
+        mock_status: int = 200,
+    ) -> CampaignContext: ...
+    @overload
+    def __call__(
+        self,
+        target: Batch,
+        endpoint: ApiEndpoint | str,
+        *,
+        output_key: str,
+        node: str = "",
+        when: str = "",
+        on_failure: OnFailure = "stop",
+        mock_response: Any = None,
+        mock_status: int = 200,
+    ) -> Batch: ...
+
+
+class _AsyncFetch(_Submittable, Protocol):
+    @overload
+    async def __call__(
+        self,
+        target: CampaignContext,
+        endpoint: ApiEndpoint | str,
+        *,
+        output_key: str,
+        node: str = "",
+        when: str = "",
+        on_failure: OnFailure = "stop",
+        mock_response: Any = None,
+        mock_status: int = 200,
+    ) -> CampaignContext: ...
+    @overload
+    async def __call__(
+        self,
+        target: Batch,
+        endpoint: ApiEndpoint | str,
+        *,
+        output_key: str,
+        node: str = "",
+        when: str = "",
+        on_failure: OnFailure = "stop",
+        mock_response: Any = None,
+        mock_status: int = 200,
+    ) -> Batch: ...
+
+
+class _Render(_Submittable, Protocol):
+    @overload
+    def __call__(
+        self,
+        target: CampaignContext,
+        template: str | dict[str, Any] | list[Any],
+        *,
+        output_key: str = "",
+        node: str = "",
+        when: str = "",
+        on_failure: OnFailure = "stop",
+    ) -> Any: ...
+    @overload
+    def __call__(
+        self,
+        target: Batch,
+        template: str | dict[str, Any] | list[Any],
+        *,
+        output_key: str = "",
+        node: str = "",
+        when: str = "",
+        on_failure: OnFailure = "stop",
+    ) -> Batch: ...
+
+
+def _fetch_api_data(
+    target: CampaignContext | Batch,
+    endpoint: ApiEndpoint | str,
+    *,
+    output_key: str,
+    node: str = "",
+    when: str = "",
+    on_failure: OnFailure = "stop",
+    mock_response: Any = None,
+    mock_status: int = 200,
+) -> CampaignContext | Batch:
+    """Fetch JSON from an API, for one contact or for each of a batch, and store it for later steps.
+
+    Args:
+        target: A `CampaignContext`, or a `Batch` of a run.
+        endpoint: An `ApiEndpoint`, or the name of a saved one.
+        output_key: Where the answer is stored: later steps read `{{ workflow.OUTPUT_KEY }}`. An identifier.
+        node: The step's name; by default the output key. An identifier.
+        when: A condition, such as `workflow.customer_profile.plan == 'pro'`; a contact that does not meet it is
+            skipped at this step. Empty: every contact.
+        on_failure: `stop`: the contact's workflow ends where it fails (and a task for one contact fails); `continue`:
+            it goes on without the output, and later steps must cope.
+        mock_response: The answer in a simulated run: an object or a list, or its text. Ignored in a live run.
+        mock_status: The HTTP status of that answer. Default 200.
+
+    Returns:
+        For a context, one that has the output; for a batch, the batch, for the next step.
+
+    Raises:
+        FetchFailed: for one contact, with the Reason.
+        BlockInvalid: if the endpoint is disabled, has problems, or belongs to another workspace.
+        StepRefused: if the step is wrong for every contact.
+        RunStopped: for a batch, if its run was stopped.
+
+    Example:
+        >>> from prefect import flow
+        >>> from leadpush_prefect import ApiEndpoint, CampaignContext, Workspace, fetch_api_data
+        >>> @flow
+        ... def welcome(contact: dict):
+        ...     context = CampaignContext(workspace=Workspace(), campaign="welcome", contact=contact, simulate=True)
+        ...     endpoint = ApiEndpoint(url="https://api.example.com/customers/{{ contact._id }}")
+        ...     context = fetch_api_data(context, endpoint, output_key="profile", mock_response={"plan": "pro"})
+        ...     return context.workflow["profile"]["plan"]
+        >>> welcome({"id": 7})
+        'pro'
+    """
+    return task_bodies.fetch(
+        target, endpoint, output_key, node, when, on_failure, mock_response, mock_status
+    )
+
+
+async def _afetch_api_data(
+    target: CampaignContext | Batch,
+    endpoint: ApiEndpoint | str,
+    *,
+    output_key: str,
+    node: str = "",
+    when: str = "",
+    on_failure: OnFailure = "stop",
+    mock_response: Any = None,
+    mock_status: int = 200,
+) -> CampaignContext | Batch:
+    """Fetch JSON from an API; the awaitable twin of `fetch_api_data`, with its arguments."""
+    return await task_bodies.afetch(
+        target, endpoint, output_key, node, when, on_failure, mock_response, mock_status
+    )
+
+
+def _render_template(
+    target: CampaignContext | Batch,
+    template: str | dict[str, Any] | list[Any],
+    *,
+    output_key: str = "",
+    node: str = "",
+    when: str = "",
+    on_failure: OnFailure = "stop",
+) -> Any:
+    """Render a message, for one contact or for each of a batch.
+
+    Args:
+        target: A `CampaignContext`, or a `Batch` of a run.
+        template: A text, or an object or list whose texts are templates. It reads what an endpoint reads, but for
+            secrets; in a text, values print as they are.
+        output_key: Where the messages of a batch are stored. Needed for a batch.
+        node: The step's name; by default the output key.
+        when: A condition, as in `fetch_api_data`.
+        on_failure: `stop` or `continue`, as in `fetch_api_data`.
+
+    Returns:
+        For a context, the message (None where it was skipped); for a batch, the batch.
+
+    Raises:
+        FetchFailed: for one contact, if a value is missing.
+        StepRefused: if the template can never be rendered.
+
+    Example:
+        >>> from prefect import flow
+        >>> from leadpush_prefect import CampaignContext, Workspace, render_template
+        >>> @flow
+        ... def greet(contact: dict):
+        ...     context = CampaignContext(workspace=Workspace(), campaign="welcome", contact=contact)
+        ...     return render_template(context, "Hi {{ contact.attributes.first_name }}")
+        >>> greet({"id": 7, "first_name": "Ana"})
+        'Hi Ana'
+    """
+    return task_bodies.render(target, template, output_key, node, when, on_failure)
+
+
+_fetch_api_data.__name__ = "fetch_api_data"
+_afetch_api_data.__name__ = "afetch_api_data"
+_render_template.__name__ = "render_template"
+
+fetch_api_data: _Fetch = campaign_task("Fetch API Data", instead="await afetch_api_data(...)")(_fetch_api_data)
+afetch_api_data: _AsyncFetch = campaign_task("Fetch API Data")(_afetch_api_data)
+render_template: _Render = campaign_task("Render Template")(_render_template)

@@ -1,0 +1,112 @@
+"""What goes over the wire, as plain data: a rendered request, an answer, and why there was none.
+
+`httpx.Request` rewrites `/x/../y`, takes CR LF in a header, and replaces a URL's query by `params`. So the truth is
+`RenderedRequest`, and `httpx.Request` is made from it for people.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from leadpush_prefect.errors import Reason
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Answer", "RenderedRequest", "Transport", "TransportFailed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedRequest:
+    """One request, byte for byte, but for what the connection adds (`Host`, `Content-Length`).
+
+    Attributes:
+        method: In upper case.
+        url: Absolute and ASCII, exactly as it is sent: `https://host/path?query`.
+        headers: Name and value in the order in which they are sent.
+        body: The bytes, or None.
+    """
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | None = None
+
+    @property
+    def host(self) -> str:
+        """The host, in lower case, without port and brackets."""
+        authority = self.url.split("://", 1)[1].split("/", 1)[0].split("?", 1)[0].lower()
+        if authority.startswith("["):
+            return authority[1:].split("]", 1)[0]
+        return authority.rsplit(":", 1)[0] if ":" in authority else authority
+
+    def to_httpx(self) -> httpx.Request:
+        """The same request in httpx's words."""
+        import httpx
+
+        headers = [(name.encode(), value.encode()) for name, value in self.headers]
+        return httpx.Request(self.method, self.url, headers=headers, content=self.body)
+
+    def as_text(self) -> str:
+        """The request as it reads on the wire; mask it before it is shown."""
+        lines = [f"{self.method} {self.url}", *(f"{name}: {value}" for name, value in self.headers)]
+        if self.body is not None:
+            lines += ["", self.body.decode("utf-8", "replace")]
+        return "\n".join(lines)
+
+    def as_curl(self) -> str:
+        """The request as a cURL command for a POSIX shell; mask it before it is shown."""
+        parts = ["curl", "--globoff", "--path-as-is", "-X", self.method, shlex.quote(self.url)]
+        for name, value in self.headers:
+            parts += ["-H", shlex.quote(f"{name}: {value}" if value else f"{name};")]
+        if self.body is not None:
+            parts += ["--data-raw", shlex.quote(self.body.decode("utf-8", "replace"))]
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of which the body has been read within the limit.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Names in lower case; of a repeated header, the last.
+        body: The decompressed bytes: all of them for a 2xx, the beginning for any other status.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class TransportFailed(Exception):
+    """There is no answer.
+
+    Args:
+        reason: The stable code.
+        message: What happened, without any part of the URL but the host.
+        sent: Whether a byte of the request may have reached the API.
+    """
+
+    def __init__(self, reason: Reason, message: str, *, sent: bool) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+        self.sent = sent
+
+
+class Transport(Protocol):
+    """Whatever can send a request: the network, or a double of it in a test."""
+
+    async def send(
+        self, request: RenderedRequest, *, timeout_seconds: float, max_response_bytes: int
+    ) -> Answer:
+        """Send, read within the limits, and answer; cancelling it stops the request.
+
+        Raises:
+            TransportFailed: if there is no whole answer.
+        """
+        ...
