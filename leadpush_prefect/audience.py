@@ -1,7 +1,7 @@
 """Readers of audiences: a file, rows of a database, or any iterable, to contacts; always streamed.
 
-Each yields a `ContactRow` for a row that can be used and an `InvalidRow` for one that cannot, in order. `usable`
-decides what the second means.
+Each yields a `ContactRow` for a row that can be used and an `InvalidRow` for one that cannot, in order.
+`usable` decides what the second means.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def read_csv(path: str | PathLike[str], *, id: str = "") -> Iterator[ContactRow 
         id: The column of the ids; empty for the first of `_id`, `uuid` and `id` that is there.
 
     Raises:
-        AudienceInvalid: when the first row is asked for, if the file cannot be read, or its header cannot be used.
+        AudienceInvalid: when the first row is asked for, if the file cannot be read, or its header cannot be
+        used.
     """
     # surrogateescape: a byte that is not UTF-8 spoils its row, not the file.
     with _opened(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
@@ -101,8 +102,8 @@ def read_contacts(
     """The contacts of an iterable of mappings.
 
     With a key `attributes` (an object, or its JSON text) a mapping has Leadpush's shape: `_id` or `uuid`,
-    `subscribed`, and whatever else, which is kept. Without one it is flat: all but the id and `subscribed` are
-    attributes.
+    `subscribed`, and whatever else, which is kept. Without one it is flat: all but the id and `subscribed`
+    are attributes.
 
     Args:
         contacts: The mappings.
@@ -277,7 +278,12 @@ def _row(parse: Callable[[Any, str], _Parts], raw: Any, id: str, place: str) -> 
         found, subscribed, attributes, rest = parse(raw, id)
         contact_id = _id_text(found)
         is_subscribed = _is_subscribed(subscribed)
-        contact = {"_id": contact_id, "uuid": contact_id, "subscribed": is_subscribed, "attributes": attributes}
+        contact = {
+            "_id": contact_id,
+            "uuid": contact_id,
+            "subscribed": is_subscribed,
+            "attributes": attributes,
+        }
         return ContactRow(contact_id, is_subscribed, _data({**rest, **contact} if rest else contact), place)
     except _Unusable as error:
         return InvalidRow(place, str(error))
@@ -317,7 +323,9 @@ def _data(contact: dict[str, Any]) -> str:
     try:
         return to_json(contact)
     except (TypeError, ValueError) as error:
-        why = "is not UTF-8 text" if "UTF-8" in str(error) else f"has no JSON form: {error.__cause__ or error}"
+        why = (
+            "is not UTF-8 text" if "UTF-8" in str(error) else f"has no JSON form: {error.__cause__ or error}"
+        )
         raise _Unusable(f"{_culprit(contact)} {why}.") from None
 
 

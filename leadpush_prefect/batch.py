@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import select
 
 from leadpush_prefect.context import CampaignContext, check_identifier
 from leadpush_prefect.errors import Reason, StepRefused
@@ -15,18 +17,23 @@ from leadpush_prefect.open_runs import OpenRun, open_run
 from leadpush_prefect.outcome import Outcome, Status
 from leadpush_prefect.store.active import active
 from leadpush_prefect.store.contacts import contact_number
-from leadpush_prefect.store.outcomes import PendingContact, write_outcomes
-from leadpush_prefect.store.runs import RunRecord, batch_range
-from leadpush_prefect.store.steps import declare_step
+from leadpush_prefect.store.database import reading
+from leadpush_prefect.store.outcomes import PendingContact, pending, write_outcomes
+from leadpush_prefect.store.runs import batch_range
+from leadpush_prefect.store.schema import claim
+from leadpush_prefect.store.steps import claim_batch, declare_step, list_steps
+from leadpush_prefect.store.summary import unreached
 
 __all__ = ["Batch"]
 
 WRITE_PIECE = 500
+WRITE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A handle on a slice of a run's contacts. It holds no contact, so that it is small to send to another process.
+    """A handle on a slice of a run's contacts. It holds no contact, so that it is small to send to another
+    process.
 
     Attributes:
         run_id: The run's id.
@@ -51,24 +58,27 @@ class Batch:
     workspace: str = ""
 
     def contexts(self) -> Iterator[CampaignContext]:
-        """The contacts whose workflow goes on, with their outputs so far: subscribed, and stopped by no failure.
+        """The contacts whose workflow goes on, with their outputs so far: subscribed, and stopped by no
+        failure.
 
-        They are streamed, in order. What `store` is given meanwhile is written in pieces, and all of it when the
-        iteration ends.
+        They are streamed, in order. What `store` is given meanwhile is written in pieces, at the latest when
+        the next contact is asked for a second after the last piece, and all of it when the iteration ends, in
+        whatever way. A contact for which nothing was stored in the end counts as skipped.
 
         Raises:
             RunStopped: if the run was stopped.
         """
         run = open_run(self.run_id, self.workspace)
-        stores = _stores[self] = _Stores(run)
+        stores = _Stores(self, run)
         try:
             for piece in active(run.database, run.record, batch_range(run.record, self.number)):
-                run.check_not_stopped()
                 for contact in piece:
-                    yield _context(run, contact)
+                    stores.write_if_due()
+                    run.check_not_stopped()
+                    yield _context(run, contact, stores)
         finally:
-            del _stores[self]
-            stores.write_all()
+            stores.close()
+        claim_batch(run.database, run.record, READ_TO_THE_END, self.number, "")
 
     def store(self, context: CampaignContext, output_key: str, value: Any) -> None:
         """Store an output for one contact, for later steps to read.
@@ -79,64 +89,122 @@ class Batch:
             value: Anything that JSON can hold.
 
         Raises:
-            StepRefused: `output_key_taken`, if another step stores under this key, or this contact was given twice.
+            StepRefused: `output_key_taken`, if another step stores under this key, or this contact was given
+                twice.
             TypeError: if the value has no JSON form.
             ValueError: if the key is no identifier, or the contact is not in the batch.
         """
         check_identifier("output_key", output_key)
         outcome = Outcome(Status.FETCHED, to_json(value))
         run = open_run(self.run_id, self.workspace)
-        number = number_of(run.database, run.record, context)
+        number = _number_of(run, context)
         if number is None or number not in batch_range(run.record, self.number):
-            raise ValueError(f"Contact {context.contact_id} is not in batch {self.number} of run {self.run_id}.")
-        stores = _stores.get(self)
-        if stores is not None:
-            stores.add(output_key, number, outcome)
-        else:
+            raise ValueError(
+                f"Contact {context.contact_id} is not in batch {self.number} of run {self.run_id}."
+            )
+        stores = getattr(context.number, "stores", None)
+        if stores is None or stores.batch != self or not stores.add(output_key, number, outcome):
             _write(run, output_key, {number: outcome})
 
 
-def number_of(database: Engine, record: RunRecord, context: CampaignContext) -> int | None:
-    """The number of a context's contact in its run."""
-    return context.number if context.number is not None else contact_number(database, record.key, context.contact_id)
+READ_TO_THE_END = -1
+"""Of `claim`: in place of a step's number, that a task of the user's own has read all contexts of a batch."""
 
 
-def _context(run: OpenRun, contact: PendingContact) -> CampaignContext:
+def skip_unstored(run: OpenRun) -> None:
+    """Note as skipped the contacts that a task of the user's own has read and stored nothing for."""
+    record, database = run.record, run.database
+    stores = {step.node: step.step for step in list_steps(database, record) if step.kind == "store"}
+    if not stores:
+        return
+    read = _read_batches(run)
+    for node, batch, _ in unreached(database, record):
+        if node in stores and batch in read:
+            for piece in pending(database, record, stores[node], batch_range(record, batch), WRITE_PIECE):
+                skipped = [(contact.number, Outcome(Status.SKIPPED)) for contact in piece]
+                write_outcomes(database, record.key, stores[node], skipped)
+
+
+def _read_batches(run: OpenRun) -> set[int]:
+    key, execution = run.record.key, run.record.execution
+    ours = claim.c.run == key, claim.c.step == READ_TO_THE_END, claim.c.execution == execution
+    with reading(run.database) as connection:
+        return set(connection.scalars(select(claim.c.batch).where(*ours)))
+
+
+def _number_of(run: OpenRun, context: CampaignContext) -> int | None:
+    """The number of a context's contact in the run; the context may be of another one."""
+    if context.number is not None and context.campaign["run_id"] == run.record.run_id:
+        return int(context.number)
+    return contact_number(run.database, run.record.key, context.contact_id)
+
+
+def _context(run: OpenRun, contact: PendingContact, stores: _Stores) -> CampaignContext:
+    number = _Number(contact.number)
+    number.stores = stores
     return CampaignContext.of_run(
         workspace=run.workspace,
         campaign=run.campaign_values(),
         contact=from_json(contact.data),
         workflow={key: from_json(text) for key, text in contact.outputs.items()},
         simulate=run.record.simulate,
-        number=contact.number,
+        number=number,
     )
 
 
-class _Stores:
-    """What `store` was given while `contexts` is read, so that it is written in pieces."""
+class _Number(int):
+    """A contact's number that knows the iteration which gave it, so that `store` finds where the outputs
+    gather."""
 
-    def __init__(self, run: OpenRun) -> None:
+    stores: _Stores
+
+    def __reduce__(self) -> tuple[type[int], tuple[int]]:
+        return int, (int(self),)
+
+
+class _Stores:
+    """What `store` was given during one iteration of `contexts`, so that it is written in pieces."""
+
+    def __init__(self, batch: Batch, run: OpenRun) -> None:
+        self.batch = batch
         self.run = run
         self.rows: dict[str, dict[int, Outcome]] = {}
+        self.seen: dict[str, set[int]] = {}
+        self.closed = False
+        self.due = monotonic() + WRITE_SECONDS
+        self.lock = threading.RLock()  # a task may work on its contexts in threads
 
-    def add(self, output_key: str, number: int, outcome: Outcome) -> None:
-        rows = self.rows.setdefault(output_key, {})
-        if number in rows:
-            raise StepRefused(
-                Reason.OUTPUT_KEY_TAKEN,
-                f"The contact already has an output `{output_key}`. {Reason.OUTPUT_KEY_TAKEN.remedy}",
-            )
-        rows[number] = outcome
-        if len(rows) >= WRITE_PIECE:
-            _write(self.run, output_key, self.rows.pop(output_key))
+    def add(self, output_key: str, number: int, outcome: Outcome) -> bool:
+        """Take an output, unless the iteration has ended."""
+        with self.lock:
+            if self.closed:
+                return False
+            if number in self.seen.setdefault(output_key, set()):
+                raise StepRefused(
+                    Reason.OUTPUT_KEY_TAKEN,
+                    f"The contact already has an output `{output_key}`. {Reason.OUTPUT_KEY_TAKEN.remedy}",
+                )
+            self.rows.setdefault(output_key, {})[number] = outcome
+            self.seen[output_key].add(number)
+            if len(self.rows[output_key]) >= WRITE_PIECE:
+                self.write()
+            return True
 
-    def write_all(self) -> None:
-        for output_key, rows in self.rows.items():
-            _write(self.run, output_key, rows)
+    def write_if_due(self) -> None:
+        if monotonic() >= self.due:
+            self.write()
 
+    def write(self) -> None:
+        with self.lock:
+            for output_key, rows in self.rows.items():
+                _write(self.run, output_key, rows)
+            self.rows = {}
+            self.due = monotonic() + WRITE_SECONDS
 
-# By batch, while its contexts are read. Batches are equal by what they stand for, so that a copy of one is the same.
-_stores: dict[Batch, _Stores] = {}
+    def close(self) -> None:
+        with self.lock:
+            self.closed = True
+            self.write()
 
 
 def _write(run: OpenRun, output_key: str, rows: Mapping[int, Outcome]) -> None:

@@ -9,24 +9,25 @@ from typing import Any
 from leadpush_prefect.batch import Batch
 from leadpush_prefect.engine import Feed, engine
 from leadpush_prefect.errors import RunStopped
-from leadpush_prefect.fetch import Call, MockTransport
+from leadpush_prefect.fetch import Call
 from leadpush_prefect.json_text import from_json
 from leadpush_prefect.open_runs import OpenRun, open_run
 from leadpush_prefect.outcome import Outcome
 from leadpush_prefect.prepared import PreparedEndpoint
+from leadpush_prefect.simulation import Mock
 from leadpush_prefect.steps import Message, Step, condition_of, decide, message_template, render_values
 from leadpush_prefect.store.outcomes import PendingContact, pending, write_outcomes
 from leadpush_prefect.store.runs import batch_range
 from leadpush_prefect.store.steps import claim_batch, declare_step
-from leadpush_prefect.templates import Condition
 
 __all__ = ["Counts", "fetch_batch", "render_batch"]
 
-PIECE = 500
+PIECE = 250
 """How many contacts are read, and outcomes written, at once."""
 
-IN_FLIGHT = 3 * PIECE
-"""How many contacts of a batch are in memory: the engine has the next ones while the last ones are written."""
+UNWRITTEN = 2 * PIECE
+"""How many contacts of a batch, and those in flight, may be without a written outcome: so much is done again
+after a crash. The engine has the next ones while the last ones are written."""
 
 FLUSH_SECONDS = 1.0
 """An outcome is written at the latest this long after it came."""
@@ -35,10 +36,16 @@ Counts = dict[str, int]
 """How many contacts were fetched, skipped, or failed by code."""
 
 
-def fetch_batch(
-    batch: Batch, target: PreparedEndpoint, step: Step, owner: str, mock_response: Any, mock_status: int
-) -> Counts:
-    """Fetch for each contact of a batch that waits for it; gives how many were fetched, skipped, or failed by code.
+def fetch_batch(batch: Batch, target: PreparedEndpoint, step: Step, owner: str, mock: Mock) -> Counts:
+    """Fetch for each contact of a batch that waits for it; gives how many were fetched, skipped, or failed by
+    code.
+
+    Args:
+        batch: The batch.
+        target: The endpoint.
+        step: The step.
+        owner: The task run, or whoever else may take up the batch again.
+        mock: The answers of a simulated run.
 
     Raises:
         StepRefused: if the step is wrong for every contact.
@@ -47,18 +54,32 @@ def fetch_batch(
     run = open_run(batch.run_id, batch.workspace)
     condition = condition_of(step)
     number = _begin(run, batch, step, owner)
-    mock = MockTransport(mock_response, mock_status) if run.record.simulate else None
-    reads = _Reads(run, step, (*(t.paths for t in target.endpoint.templates), condition.paths if condition else ()))
+    reads = _Reads(
+        run, step, (*(t.paths for t in target.endpoint.templates), condition.paths if condition else ())
+    )
     writer = _Writer(run, step, number)
-    feed = engine().feed(target, transport=mock, group=batch.run_id)
+    feed = engine().feed(target, groups=(batch.run_id, owner))
+    ahead = UNWRITTEN - PIECE + target.endpoint.config.max_concurrency
+
+    def calls(piece: list[PendingContact]) -> Iterator[tuple[int, Call]]:
+        for contact in piece:
+            values = reads.values(contact)
+            outcome = decide(step, condition, values)
+            if outcome is None and run.record.simulate:
+                outcome = mock.outcome(target, values)
+            if outcome is None:
+                yield contact.number, Call(target, values)
+            else:
+                writer.add([(contact.number, outcome)])
+
     try:
         for piece in pending(run.database, run.record, number, batch_range(run.record, batch.number), PIECE):
-            run.check_not_stopped()
-            feed.put(_calls(piece, target, step, condition, reads, writer))
-            while feed.outstanding > IN_FLIGHT - PIECE:
-                _collect(feed, writer)
+            feed.put(calls(piece))
+            _collect(run, feed, writer, wait=False)
+            while feed.outstanding and feed.outstanding + len(writer.rows) > ahead:
+                _collect(run, feed, writer)
         while feed.outstanding:
-            _collect(feed, writer)
+            _collect(run, feed, writer)
     finally:
         if feed.outstanding and not feed.stopped:
             feed.stop()
@@ -68,29 +89,14 @@ def fetch_batch(
     return writer.counts
 
 
-def _collect(feed: Feed, writer: _Writer) -> None:
-    writer.add(feed.collect(PIECE, writer.seconds_left()))
-    if writer.is_due():
+def _collect(run: OpenRun, feed: Feed, writer: _Writer, *, wait: bool = True) -> None:
+    """Take what has come, and write it if it is a piece, or the time has come."""
+    writer.add(feed.collect(PIECE - len(writer.rows), writer.seconds_left() if wait else 0))
+    if len(writer.rows) >= PIECE or not writer.seconds_left():
         writer.write()
+    run.check_not_stopped()
     if feed.stopped:
         raise RunStopped("The run was stopped; what had come is stored. Run it again with its id to go on.")
-
-
-def _calls(
-    piece: list[PendingContact],
-    target: PreparedEndpoint,
-    step: Step,
-    condition: Condition | None,
-    reads: _Reads,
-    writer: _Writer,
-) -> Iterator[tuple[int, Call]]:
-    for contact in piece:
-        values = reads.values(contact)
-        decided = decide(step, condition, values)
-        if decided is not None:
-            writer.add([(contact.number, decided)])
-        else:
-            yield contact.number, Call(target, values)
 
 
 def render_batch(batch: Batch, template: Message, step: Step, owner: str) -> Counts:
@@ -154,26 +160,22 @@ class _Reads:
 
 
 class _Writer:
-    """Outcomes on their way to the database: written in pieces, and at the latest a second after they came."""
+    """Outcomes on their way to the database: written in pieces, and a second after the last ones at the
+    latest."""
 
     def __init__(self, run: OpenRun, step: Step, number: int) -> None:
         self.run = run
         self.node = step.node
         self.number = number
         self.rows: list[tuple[int, Outcome]] = []
-        self.since = 0.0
         self.counts: Counts = {}
+        self.due = monotonic() + FLUSH_SECONDS
 
     def add(self, rows: Iterable[tuple[int, Outcome]]) -> None:
-        if not self.rows:
-            self.since = monotonic()
         self.rows.extend(rows)
 
     def seconds_left(self) -> float:
-        return max(0.0, self.since + FLUSH_SECONDS - monotonic()) if self.rows else FLUSH_SECONDS
-
-    def is_due(self) -> bool:
-        return len(self.rows) >= PIECE or not self.seconds_left()
+        return max(0.0, self.due - monotonic())
 
     def write(self) -> None:
         write_outcomes(self.run.database, self.run.record.key, self.number, self.rows)
@@ -182,5 +184,4 @@ class _Writer:
             self.counts[code] = self.counts.get(code, 0) + 1
         self.run.done[self.node] += len(self.rows)
         self.rows = []
-
-
+        self.due = monotonic() + FLUSH_SECONDS

@@ -1,7 +1,7 @@
 """The three Blocks: Workspace, ApiEndpoint and Audience.
 
-Prefect imports this module when a server or a worker starts (entry point `prefect.collections`), so it is light, and
-what sends requests or reads databases is imported where it is used.
+Prefect imports this module when a server or a worker starts (entry point `prefect.collections`), so it is
+light, and what sends requests or reads databases is imported where it is used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from prefect.types import SecretDict
 from pydantic import Field, HttpUrl, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from leadpush_prefect import tolerance
-from leadpush_prefect.config import EndpointConfig, WorkspaceConfig
+from leadpush_prefect.config import METHODS, EndpointConfig, WorkspaceConfig
 from leadpush_prefect.errors import BlockInvalid, Problem
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ class _Checked(_Base):
         """What is wrong with the Block, errors first."""
         raise NotImplementedError
 
-    def save(self, name: str | None = None, overwrite: bool = False, client: PrefectClient | None = None) -> Any:
+    def save(
+        self, name: str | None = None, overwrite: bool = False, client: PrefectClient | None = None
+    ) -> Any:
         """Save the Block.
 
         Raises:
@@ -87,6 +89,12 @@ def _tolerate(cls: type[BlockT], data: Any, handler: Callable[[Any], BlockT]) ->
     return block
 
 
+def _error_or_empty(value: Any) -> str:
+    if value not in ("error", "empty"):
+        raise tolerance.Unusable("error or empty")
+    return str(value)
+
+
 class Workspace(_Checked, Block):
     """A Leadpush workspace: what its templates share, and the limits that its endpoints keep.
 
@@ -97,7 +105,8 @@ class Workspace(_Checked, Block):
         max_response_bytes: The largest answer in bytes, counted after decompression. Default 1,048,576.
         allowed_hosts: Hosts that may be called; empty for any.
         allowed_networks: Networks that may be called although they are not public.
-        database: The name of a SqlAlchemyConnector Block for contacts and outputs; empty for the embedded SQLite file.
+        database: The name of a SqlAlchemyConnector Block for contacts and outputs; empty for the embedded
+            SQLite file.
 
     Example:
         Load a saved workspace:
@@ -218,7 +227,8 @@ class ApiEndpoint(_Checked, Block):
         query: Templates, by parameter name; a list repeats the parameter.
         body: A template: JSON, unless the header Content-Type says otherwise.
         secrets: Values that headers, query and body read as `{{ secrets.NAME }}`; masked wherever they show.
-        timeout_seconds: The deadline of one attempt, from resolving the name to the body's last byte. Default 10.
+        timeout_seconds: The deadline of one attempt, from resolving the name to the body's last byte. Default
+            10.
         enabled: Whether it may be called.
         missing_variables: `error`, or `empty` to render a missing value as nothing (never in the URL's path).
         max_concurrency: Requests at once, in one process. Default 16.
@@ -247,7 +257,7 @@ class ApiEndpoint(_Checked, Block):
         "secrets": tolerance.mapping(tolerance.text),
         "timeout_seconds": tolerance.number,
         "enabled": tolerance.switch,
-        "missing_variables": tolerance.text,
+        "missing_variables": _error_or_empty,
         "max_concurrency": tolerance.integer,
         "requests_per_second": tolerance.number,
         "max_attempts": tolerance.integer,
@@ -258,7 +268,14 @@ class ApiEndpoint(_Checked, Block):
         title="Workspace",
         description="The name of the Leadpush Workspace block that it belongs to. Empty: the campaign's.",
     )
-    method: str = Field(default="GET", title="Method", description="GET, POST, PUT, PATCH or DELETE.")
+    method: str = Field(
+        default="GET",
+        title="Method",
+        description="GET, POST, PUT, PATCH or DELETE.",
+        json_schema_extra={
+            "enum": list(METHODS)
+        },  # a menu in the form; what else is saved is problems()' to say
+    )
     url: str = Field(
         default="",
         title="URL",
@@ -298,12 +315,17 @@ class ApiEndpoint(_Checked, Block):
         default="error",
         title="Missing variables",
         description="error: a missing value fails the contact. empty: it renders as nothing (never in the URL's path).",
+        json_schema_extra={"enum": ["error", "empty"]},
     )
     max_concurrency: int = Field(
-        default=16, title="Requests at once", description="How many requests are under way at once, in one process."
+        default=16,
+        title="Requests at once",
+        description="How many requests are under way at once, in one process.",
     )
     requests_per_second: float = Field(
-        default=0.0, title="Requests per second", description="The most requests per second, in one process. 0: no limit."
+        default=0.0,
+        title="Requests per second",
+        description="The most requests per second, in one process. 0: no limit.",
     )
     max_attempts: int = Field(
         default=3,
@@ -413,7 +435,8 @@ class ApiEndpoint(_Checked, Block):
         return await acall(self.prepare(context.workspace), context, transport)
 
     def prepare(self, workspace: Workspace | WorkspaceConfig | str) -> PreparedEndpoint:
-        """The endpoint, checked and compiled for a workspace; compiled again only when one of them has changed.
+        """The endpoint, checked and compiled for a workspace; compiled again only when one of them has
+        changed.
 
         Args:
             workspace: The campaign's workspace, or its name.
@@ -428,8 +451,10 @@ class ApiEndpoint(_Checked, Block):
             self._prepared = prepare(config, workspace, self._unusable)
         return self._prepared
 
+
 class Audience(_Checked, Block):
-    """Whom a campaign is for: the contacts of a file, a query, or anything that can be iterated. Always streamed.
+    """Whom a campaign is for: the contacts of a file, a query, or anything that can be iterated. Always
+    streamed.
 
     Attributes:
         path: A CSV or JSONL file.
@@ -572,7 +597,9 @@ class Audience(_Checked, Block):
         if self._contacts is not None:
             return readers.read_contacts(self._contacts, id=self.id_column)
         if self.query:
-            return readers.read_query(self._connector or self._load_connector(), self.query, id=self.id_column)
+            from leadpush_prefect.sql_audience import read_query
+
+            return read_query(self._connector or self._load_connector(), self.query, id=self.id_column)
         read = readers.read_csv if Path(self.path).suffix.lower() == ".csv" else readers.read_jsonl
         return read(self.path, id=self.id_column)
 

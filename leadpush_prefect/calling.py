@@ -10,8 +10,8 @@ from leadpush_prefect.context import CampaignContext, workspace_values
 from leadpush_prefect.engine import engine
 from leadpush_prefect.fetch import Call, Retry, attempt, render, render_failure
 from leadpush_prefect.json_text import from_json
+from leadpush_prefect.network.httpx_transport import HttpxTransport
 from leadpush_prefect.network.limits import RateLimit
-from leadpush_prefect.network.transport import HttpxTransport
 from leadpush_prefect.outcome import Failure, Outcome
 from leadpush_prefect.prepared import PreparedEndpoint
 from leadpush_prefect.templates import TemplateFailed
@@ -31,7 +31,9 @@ def node_values(node: str = "", output_key: str = "", endpoint: str = "") -> dic
     return {"name": node, "output_key": output_key, "endpoint": endpoint}
 
 
-def new_call(target: PreparedEndpoint, context: CampaignContext, node: Mapping[str, str] | None = None) -> Call:
+def new_call(
+    target: PreparedEndpoint, context: CampaignContext, node: Mapping[str, str] | None = None
+) -> Call:
     """The call of an endpoint for one contact."""
     node = node or node_values(endpoint=target.name)
     return Call(target, context.values(workspace_values(target.workspace), node))
@@ -96,17 +98,19 @@ async def afetch_one(
     return result
 
 
-async def _on_engine(target: PreparedEndpoint, context: CampaignContext, node: Mapping[str, str] | None) -> Outcome:
+async def _on_engine(
+    target: PreparedEndpoint, context: CampaignContext, node: Mapping[str, str] | None
+) -> Outcome:
     feed = engine().feed(target)
     try:
-        outcome = feed.first()
-        feed.put([(None, new_call(target, context, node))])
-        return await asyncio.wrap_future(outcome)
+        return await feed.call(new_call(target, context, node))
     finally:
         engine().close(feed)
 
 
-def call(target: PreparedEndpoint, context: CampaignContext, transport: httpx.AsyncBaseTransport | None) -> Any:
+def call(
+    target: PreparedEndpoint, context: CampaignContext, transport: httpx.AsyncBaseTransport | None
+) -> Any:
     """The answer's JSON for one contact.
 
     Raises:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from contextvars import ContextVar, Token
+from contextvars import ContextVar, Token, copy_context
 from itertools import islice
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -18,17 +20,17 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, State
 
 from leadpush_prefect.audience import usable
-from leadpush_prefect.batch import Batch
+from leadpush_prefect.batch import Batch, skip_unstored
 from leadpush_prefect.blocks import Audience, Workspace, workspace_config
 from leadpush_prefect.config import WorkspaceConfig
 from leadpush_prefect.contact import InvalidRow
 from leadpush_prefect.engine import engine
-from leadpush_prefect.errors import BlockInvalid, RunIncomplete
+from leadpush_prefect.errors import BlockInvalid, LeadpushError, RunIncomplete
 from leadpush_prefect.json_text import from_json
-from leadpush_prefect.open_runs import OpenRun, add_run, database_of, forget_run
+from leadpush_prefect.open_runs import OpenRun, add_run, database_of, forget_run, refuse_if_open
 from leadpush_prefect.outcome import Failure
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
-from leadpush_prefect.store.runs import batch_range, begin_run, finish_run
+from leadpush_prefect.store.runs import batch_range, begin_run, find_run, finish_run
 from leadpush_prefect.store.snapshot import snapshot
 from leadpush_prefect.store.summary import RunSummary, summarize, unreached
 
@@ -47,8 +49,8 @@ def current_run() -> CampaignRun | None:
 class CampaignRun:
     """One execution of a campaign over an audience, with an id that survives a retry of the flow run.
 
-    Made by `start`, used in a `with`, and ended by `finish`. Leaving the `with` otherwise stops the run's requests, and
-    what has arrived is stored; the same run id goes on from there.
+    Made by `start`, used in a `with`, and ended by `finish`. Leaving the `with` otherwise stops the run's
+    requests, and what has arrived is stored; the same run id goes on from there.
 
     Attributes:
         id: The run's id.
@@ -90,11 +92,12 @@ class CampaignRun:
         include_unsubscribed: bool = False,
         simulate: bool = False,
     ) -> Self:
-        """Begin a run, or its next execution: take the audience's contacts into the database, whole or not at all.
+        """Begin a run, or its next execution: take the audience's contacts into the database, whole or not at
+        all.
 
-        A second execution (a retry of the flow run, or the same run id) goes on with the contacts of the first. It
-        tries those without outcome, and those that failed where the workflow stops; never those that were fetched,
-        skipped, or failed at a step with `on_failure="continue"`.
+        A second execution (a retry of the flow run, or the same run id) goes on with the contacts of the
+        first. It tries those without outcome, and those that failed where the workflow stops; never those
+        that were fetched, skipped, or failed at a step with `on_failure="continue"`.
 
         Args:
             campaign: The campaign's name.
@@ -103,9 +106,10 @@ class CampaignRun:
             run_id: The run's id; by default the flow run's.
             limit: How many contacts at most, such as 20 for a first try; 0 for all.
             batches: How many batches; 0 for one per 2,000 contacts, and 24 at most.
-            skip_invalid: Whether malformed rows of the audience are left out (and counted); by default the run
-                refuses to start.
-            include_unsubscribed: Whether contacts that are not subscribed take part; by default they are skipped.
+            skip_invalid: Whether malformed rows of the audience are left out (and counted); by default the
+                run refuses to start.
+            include_unsubscribed: Whether contacts that are not subscribed take part; by default they are
+                skipped.
             simulate: Whether no request is ever sent, and each step answers with its `mock_response`.
 
         Raises:
@@ -117,10 +121,12 @@ class CampaignRun:
         _refuse_problems(audience)
         if limit < 0 or batches < 0:
             raise ValueError("limit and batches are 0 or more.")
+        run_id = run_id or _id_of_flow_run()
+        refuse_if_open(run_id)
         database = database_of(config)
         record = begin_run(
             database,
-            run_id=run_id or str(flow_run.get_id() or uuid4()),
+            run_id=run_id,
             campaign=campaign,
             workspace=config.name,
             simulate=simulate,
@@ -131,8 +137,6 @@ class CampaignRun:
         contacts = usable(audience.rows(), skip_invalid=skip_invalid, on_invalid=invalid)
         contacts = islice(contacts, limit) if limit else contacts
         record = snapshot(database, record, contacts, batches=batches, invalid=lambda: invalid.count)
-        run = OpenRun(record, database, config)
-        add_run(run)
         invalid.log()
         word = "simulated run" if simulate else "run"
         again = f", execution {record.execution}" if record.execution > 1 else ""
@@ -140,7 +144,7 @@ class CampaignRun:
             "Campaign %s, %s %s%s: %s contacts in %s batches.",
             campaign, word, record.run_id, again, f"{record.contacts:,}", record.batches,
         )  # fmt: skip
-        return cls(run)
+        return cls(OpenRun(record, database, config))
 
     def batches(self) -> list[Batch]:
         """The run's contacts, in batches to give to tasks."""
@@ -161,7 +165,14 @@ class CampaignRun:
             batch: The batch that it is for, or the future of the task that gives it.
         """
         self._futures.append(future)
-        number = batch.number if isinstance(batch, Batch) else self._batch.get(batch.task_run_id) if batch else None
+        self._finished = False
+        number = (
+            batch.number
+            if isinstance(batch, Batch)
+            else self._batch.get(batch.task_run_id)
+            if batch
+            else None
+        )
         if number is not None:
             self._batch[future.task_run_id] = number
             what = f"{what}, batch {number}"
@@ -175,16 +186,18 @@ class CampaignRun:
 
         Returns:
             A completed State to return from the flow. Its name says how it went (`Completed`,
-            `Completed with failures`, `Simulated`, `Simulated with failures`), its message gives the counts, and its
-            data is the `RunSummary`.
+            `Completed with failures`, `Simulated`, `Simulated with failures`), its message gives the counts,
+            and its data is the `RunSummary`.
 
         Raises:
-            RunIncomplete: naming the steps and batches that did not complete, or contacts that no step has touched.
+            RunIncomplete: naming the steps and batches that did not complete, or contacts that no step has
+                touched.
         """
         for future in futures:
             if future.task_run_id not in self._what:
                 self.add_future("a task of the flow", future)
         self._wait()
+        skip_unstored(self._run)
         self._refuse_unreached()
         summary = self.summary()
         state = _state(summary)
@@ -196,7 +209,7 @@ class CampaignRun:
     def _wait(self) -> None:
         waited = 0
         while waited < len(self._futures):  # a task of the flow's may submit more
-            self._futures[waited].wait()
+            _wait_for(self._futures[waited])
             waited += 1
         bad = [future for future in self._futures if not future.state.is_completed()]
         if bad:
@@ -241,6 +254,7 @@ class CampaignRun:
         return iter_failures(self._run.database, self._run.record)
 
     def __enter__(self) -> Self:
+        add_run(self._run)
         self._token = _current.set(self)
         self._sigterm = _leave_on_sigterm()
         return self
@@ -263,7 +277,62 @@ class CampaignRun:
     def _stop(self, kind: type[BaseException] | None) -> None:
         self._run.stopped = True
         engine().stop_group(self.id)
-        finish_run(self._run.database, self._run.record.key, "stopped", kind.__name__ if kind else "left")
+        database, record = self._run.database, self._run.record
+        now = find_run(database, self.id)
+        if now and now.execution == record.execution:  # else it goes on in a later one
+            finish_run(database, record.key, "stopped", kind.__name__ if kind else "left")
+
+
+_id_given_to: OrderedDict[tuple[str, int], None] = OrderedDict()
+
+
+def _id_of_flow_run() -> str:
+    """The flow run's id as a run's, for one run: a second one would go on with the contacts of the first."""
+    flow_run_id = flow_run.get_id()
+    if not flow_run_id:
+        return str(uuid4())
+    attempt = str(flow_run_id), flow_run.get_run_count()
+    if attempt in _id_given_to:
+        raise LeadpushError(
+            "This flow run has started a run already. Give the second one a run_id of its own, such as "
+            f"{flow_run_id}-2, so that they are two."
+        )
+    _id_given_to[attempt] = None
+    while len(_id_given_to) > 256:
+        _id_given_to.popitem(last=False)
+    return str(flow_run_id)
+
+
+def _wait_for(future: PrefectFuture[Any]) -> None:
+    """Wait for a task.
+
+    On an event loop, in an async flow, the first Ctrl-C does not interrupt but cancels the flow's task, and
+    that is to be seen here.
+    """
+    task = _running_task()
+    if task is None:
+        future.wait()
+        return
+    done = threading.Event()
+    waiting = threading.Thread(target=copy_context().run, args=(_wait_and_say, future, done), daemon=True)
+    waiting.start()
+    while not done.wait(0.2):
+        if task.cancelling():
+            raise asyncio.CancelledError
+
+
+def _wait_and_say(future: PrefectFuture[Any], done: threading.Event) -> None:
+    try:
+        future.wait()
+    finally:
+        done.set()
+
+
+def _running_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
 
 
 def _and_more(count: int) -> str:

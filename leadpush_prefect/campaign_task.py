@@ -54,14 +54,16 @@ def _report(future: Any, name: str, target: Any, arguments: Mapping[str, Any]) -
     if run is None or not isinstance(future, PrefectFuture):
         return  # it was submitted with return_state=True, which waits
     node = arguments.get("node") or arguments.get("output_key") or name
-    run.add_future(f"step {node}", future, batch=target if isinstance(target, (Batch, PrefectFuture)) else None)
+    run.add_future(
+        f"step {node}", future, batch=target if isinstance(target, (Batch, PrefectFuture)) else None
+    )
 
 
 def campaign_task(name: str, *, instead: str = "") -> Callable[[Callable[..., Any]], Any]:
     """Make a task of a function.
 
-    Contacts and outputs are in the store, not in Prefect's results: with persistence on, its cache would swallow a
-    step, and write people's data to disk.
+    Contacts and outputs are in the store, not in Prefect's results: with persistence on, its cache would
+    swallow a step, and write people's data to disk.
     """
 
     def decorate(function: Callable[..., Any]) -> CampaignTask:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from leadpush_prefect.blocks import workspace_config
 from leadpush_prefect.calling import afetch_one, fetch_one
 from leadpush_prefect.context import CampaignContext, workspace_values
-from leadpush_prefect.fetch import MockTransport
 from leadpush_prefect.json_text import from_json
 from leadpush_prefect.outcome import Outcome
 from leadpush_prefect.prepared import PreparedEndpoint
+from leadpush_prefect.simulation import Mock
 from leadpush_prefect.steps import Message, Step, condition_of, decide, message_template, render_values
-from leadpush_prefect.blocks import workspace_config
 
 __all__ = ["afetch_contact", "fetch_contact", "render_contact"]
 
 
 def fetch_contact(
-    context: CampaignContext, target: PreparedEndpoint, step: Step, mock_response: Any, mock_status: int
+    context: CampaignContext, target: PreparedEndpoint, step: Step, mock: Mock
 ) -> CampaignContext:
     """Fetch for one contact: its context with the output, or as it was where the condition was not met.
 
@@ -26,27 +26,24 @@ def fetch_contact(
         StepRefused: if the step is wrong, or the contact has been through one of its name.
     """
     after = context.after(step.node)
-    outcome = _decided(after, target, step)
-    if outcome is None:
-        mock = MockTransport(mock_response, mock_status) if context.simulate else None
-        outcome = fetch_one(target, after, node=step.values(), transport=mock)
+    outcome = _decided(after, target, step, mock) or fetch_one(target, after, node=step.values())
     return _with_outcome(after, step, outcome)
 
 
 async def afetch_contact(
-    context: CampaignContext, target: PreparedEndpoint, step: Step, mock_response: Any, mock_status: int
+    context: CampaignContext, target: PreparedEndpoint, step: Step, mock: Mock
 ) -> CampaignContext:
     """The awaitable twin of `fetch_contact`; cancelling it stops the request."""
     after = context.after(step.node)
-    outcome = _decided(after, target, step)
-    if outcome is None:
-        mock = MockTransport(mock_response, mock_status) if context.simulate else None
-        outcome = await afetch_one(target, after, node=step.values(), transport=mock)
+    outcome = _decided(after, target, step, mock) or await afetch_one(target, after, node=step.values())
     return _with_outcome(after, step, outcome)
 
 
-def _decided(context: CampaignContext, target: PreparedEndpoint, step: Step) -> Outcome | None:
-    return decide(step, condition_of(step), context.values(workspace_values(target.workspace), step.values()))
+def _decided(context: CampaignContext, target: PreparedEndpoint, step: Step, mock: Mock) -> Outcome | None:
+    """The outcome for which nothing is sent."""
+    values = context.values(workspace_values(target.workspace), step.values())
+    decided = decide(step, condition_of(step), values)
+    return mock.outcome(target, values) if decided is None and context.simulate else decided
 
 
 def _with_outcome(context: CampaignContext, step: Step, outcome: Outcome) -> CampaignContext:
@@ -58,7 +55,8 @@ def _with_outcome(context: CampaignContext, step: Step, outcome: Outcome) -> Cam
 
 
 def render_contact(context: CampaignContext, template: Message, step: Step) -> Any:
-    """The message for one contact: text, or an object or list; None where it was skipped or failed and goes on.
+    """The message for one contact: text, or an object or list; None where it was skipped or failed and goes
+    on.
 
     Raises:
         FetchFailed: if it cannot be rendered and the step stops at a failure.

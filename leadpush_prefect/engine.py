@@ -1,8 +1,9 @@
 """The engine: one event loop thread per process, in which all requests are made.
 
-Connections outlive batches and steps, and an endpoint's limits hold for the process. Each endpoint has a lane of
-`max_concurrency` workers of its own, so that a slow endpoint does not hold up another; the batches of a lane take
-turns, call by call. A call that waits for its next attempt is nobody's work until then.
+Connections outlive batches and steps, and an endpoint's limits hold for the process. Each endpoint has a lane
+of `max_concurrency` workers of its own, so that a slow endpoint does not hold up another; the batches of a
+lane take turns, call by call. A call that waits for its next attempt is nobody's work until then. What is
+simulated sends nothing, and does not come here.
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ import atexit
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
+from contextvars import Context
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
+from leadpush_prefect.errors import Reason
 from leadpush_prefect.fetch import Call, Retry, attempt
 from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.network.limits import RateLimit
 from leadpush_prefect.network.transport import AiohttpTransport
-from leadpush_prefect.outcome import Outcome
+from leadpush_prefect.outcome import Failure, Outcome, Status
 from leadpush_prefect.prepared import PreparedEndpoint
 from leadpush_prefect.wire import Transport
 
 __all__ = ["Engine", "Feed", "engine", "override_transport"]
-
-T = TypeVar("T")
 
 SHUTDOWN_SECONDS = 2.0
 
@@ -40,18 +41,18 @@ class Feed:
     Args:
         lane: The endpoint's lane.
         transport: What sends these calls instead of the network: a mock, or a test's double.
-        group: What is stopped together, such as a run's id.
+        groups: By which it is stopped together with others, such as a run's id.
     """
 
-    def __init__(self, lane: Lane, transport: Transport | None, group: Hashable) -> None:
+    def __init__(self, lane: Lane, transport: Transport | None, groups: Iterable[Hashable] = ()) -> None:
         self.lane = lane
         self.transport = transport
-        self.group = group
+        self.groups = frozenset(groups)
         self.queue: deque[tuple[Any, Call]] = deque()
         self.outstanding = 0
         self.stopped = False
         self._done: list[tuple[Any, Outcome]] = []
-        self._wanted = 1
+        self._wanted = 1  # at how many outcomes `collect` wakes up
         self._ready = threading.Condition()
         self._first: Future[Outcome] | None = None
 
@@ -62,7 +63,8 @@ class Feed:
         self.lane.engine.call_soon(self.lane.add, self, added)
 
     def collect(self, at_least: int, timeout_seconds: float) -> list[tuple[Any, Outcome]]:
-        """The outcomes that have come: at once when there are enough, when the time is up, or when it was stopped."""
+        """The outcomes that have come: at once when there are enough, when the time is up, or when it was
+        stopped."""
         deadline = monotonic() + timeout_seconds
         with self._ready:
             self._wanted = max(1, min(at_least, self.outstanding))
@@ -74,14 +76,18 @@ class Feed:
         self.outstanding -= len(done)
         return done
 
-    def first(self) -> Future[Outcome]:
-        """A future of the first outcome to come; ask for it before the call is put."""
+    async def call(self, call: Call) -> Outcome:
+        """Make one call, for a coroutine of another loop."""
         self._first = Future()
-        return self._first
+        self._first.set_running_or_notify_cancel()  # from now on it takes a result, whatever becomes of its reader
+        self.put([(None, call)])
+        outcome = await asyncio.wrap_future(self._first)
+        self.outstanding = 0
+        return outcome
 
     def deliver(self, key: Any, outcome: Outcome) -> None:
         """Take an outcome (loop thread)."""
-        if self._first is not None and not self._first.done():
+        if self._first is not None:
             self._first.set_result(outcome)
         with self._ready:
             self._done.append((key, outcome))
@@ -89,8 +95,9 @@ class Feed:
                 self._ready.notify()
 
     def stop(self) -> None:
-        """End: requests under way are cancelled, waiting ones are dropped. What has come can still be collected."""
-        self.lane.engine.run(self.lane.stop(self))
+        """End: requests under way are cancelled, waiting ones are dropped. What has come can still be
+        collected."""
+        self.lane.engine.run(self.lane.stop, self)
 
     def mark_stopped(self) -> None:
         """Say so to whoever collects (loop thread)."""
@@ -100,7 +107,8 @@ class Feed:
 
 
 class Lane:
-    """An endpoint's way through the engine: its limits, its workers, its batches. Lives on the loop thread."""
+    """An endpoint's way through the engine: its limits, its workers, its batches. Lives on the loop
+    thread."""
 
     def __init__(self, owner: Engine) -> None:
         self.engine = owner
@@ -156,14 +164,19 @@ class Lane:
             del self._working[me]
 
     async def _attempt(self, feed: Feed, key: Any, call: Call) -> None:
-        transport = feed.transport or self.engine.transport(call.target)
-        result = await attempt(call, transport, self.rate.wait)
+        result: Outcome | Retry
+        try:
+            transport = feed.transport or self.engine.transport(call.target)
+            result = await attempt(call, transport, self.rate.wait)
+        except Exception as error:  # nobody must wait for ever for an outcome
+            message = f"{type(error).__name__} while the request was prepared."
+            result = Outcome(Status.FAILED, failure=Failure(Reason.UNEXPECTED_ERROR, message))
         if isinstance(result, Retry):
             self.engine.loop.call_later(result.after_seconds, self.add, feed, [(key, call)])
         else:
             feed.deliver(key, result)
 
-    async def stop(self, feed: Feed) -> None:
+    def stop(self, feed: Feed) -> None:
         """End a feed: nothing of it is sent any more, and its requests under way are cancelled."""
         feed.mark_stopped()
         feed.queue.clear()
@@ -186,29 +199,31 @@ class Engine:
         self._thread = threading.Thread(target=self.loop.run_forever, name="leadpush-engine", daemon=True)
         self._thread.start()
 
-    def feed(self, target: PreparedEndpoint, *, transport: Transport | None = None, group: Hashable = None) -> Feed:
+    def feed(
+        self, target: PreparedEndpoint, *, transport: Transport | None = None, groups: Iterable[Hashable] = ()
+    ) -> Feed:
         """A way to call an endpoint; give it to `close` when all its outcomes are there."""
         config = target.endpoint.config
         with self._lock:
             lane = self._lanes.setdefault(_lane_key(target), Lane(self))
-            feed = Feed(lane, transport or _override, group)
+            feed = Feed(lane, transport or _override, groups)
             self._feeds.add(feed)
         self.call_soon(lane.set_limits, config.max_concurrency, config.requests_per_second)
         return feed
 
     def close(self, feed: Feed) -> None:
-        """Forget a feed; one with calls under way is stopped."""
+        """Forget a feed; one with calls under way is stopped, without waiting for that."""
         with self._lock:
             self._feeds.discard(feed)
         if feed.outstanding and not feed.stopped:
-            feed.stop()
+            self.call_soon(feed.lane.stop, feed)
 
     def stop_group(self, group: Hashable) -> None:
         """Stop each feed of a group."""
         with self._lock:
-            feeds = [feed for feed in self._feeds if feed.group == group]
-        for feed in feeds:
-            feed.stop()
+            feeds = [feed for feed in self._feeds if group in feed.groups]
+        # In one go: the workers of one feed would else take up the calls of the next.
+        self.run(lambda: [feed.lane.stop(feed) for feed in feeds])
 
     def transport(self, target: PreparedEndpoint) -> Transport:
         """The connections of a workspace's policy (loop thread)."""
@@ -219,13 +234,24 @@ class Engine:
         return transport
 
     def call_soon(self, callback: Callable[..., None], *arguments: Any) -> None:
-        """Have the loop thread call something."""
-        self.loop.call_soon_threadsafe(callback, *arguments)
+        """Have the loop thread call something.
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Have the loop thread run a coroutine, and wait for it."""
-        future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-        return future.result()
+        In an empty context: workers live longer than the task run for which they were made.
+        """
+        self.loop.call_soon_threadsafe(callback, *arguments, context=Context())
+
+    def run(self, callback: Callable[..., object], *arguments: Any) -> None:
+        """Have the loop thread call something, and wait until it has."""
+        done = threading.Event()
+
+        def call() -> None:
+            try:
+                callback(*arguments)
+            finally:
+                done.set()
+
+        self.call_soon(call)
+        done.wait()
 
     def shut_down(self) -> None:
         """Close all connections and end the thread."""
@@ -239,6 +265,9 @@ class Engine:
         self._thread.join(SHUTDOWN_SECONDS)
 
     async def _close(self) -> None:
+        with self._lock:
+            for feed in self._feeds:
+                feed.mark_stopped()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
@@ -248,9 +277,9 @@ class Engine:
 
 
 def _lane_key(target: PreparedEndpoint) -> Hashable:
-    """A saved endpoint is known by its name, one that was never saved by what it is."""
+    """A saved endpoint is known by its name, in whatever workspace it is called; another by what it is."""
     config = target.endpoint.config
-    return (target.workspace.name, config.name) if config.name else repr(config)
+    return config.name or repr(config)
 
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:
@@ -267,6 +296,15 @@ _pid = 0
 _override: Transport | None = None
 
 
+def _new_lock() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread of the parent may have held it at the fork
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
+
+
 def engine() -> Engine:
     """The process's engine, made when it is first needed. A forked child makes its own."""
     global _engine, _pid
@@ -278,7 +316,8 @@ def engine() -> Engine:
 
 
 def override_transport(transport: Transport | None) -> Transport | None:
-    """Let all calls go through a transport instead of the network, or (None) through the network; gives the former."""
+    """Let all calls go through a transport instead of the network, or (None) through the network; gives the
+    former."""
     global _override
     former, _override = _override, transport
     return former

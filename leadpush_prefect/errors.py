@@ -50,7 +50,7 @@ class Reason(StrEnum):
     remedy: str
     retryable: bool
 
-    def __new__(cls, code: str, sentence: str, remedy: str, retryable: bool = False) -> Reason:
+    def __new__(cls, code: str, sentence: str = "", remedy: str = "", retryable: bool = False) -> Reason:
         member = str.__new__(cls, code)
         member._value_ = code
         member.sentence = sentence

@@ -1,7 +1,8 @@
-"""One fetch, in its verbs: render, limit, send, read, parse. It gives an Outcome, and raises only when it is cancelled.
+"""One fetch, in its verbs: render, limit, send, read, parse. It gives an Outcome, and raises only when it is
+cancelled.
 
-A fetch that fails in a way that may pass is not repeated here: the attempt says after how many seconds it may be, so
-that whoever drives it can let another contact go first.
+A fetch that fails in a way that may pass is not repeated here: the attempt says after how many seconds it may
+be, so that whoever drives it can let another contact go first.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.json_text import from_json, to_json
+from leadpush_prefect.network.body import EXCERPT_BYTES
 from leadpush_prefect.network.hosts import host_allowed
 from leadpush_prefect.network.retries import retry_delay
 from leadpush_prefect.outcome import Failure, Outcome, Status
@@ -49,7 +51,9 @@ class Retry:
     after_seconds: float
 
 
-async def attempt(call: Call, transport: Transport, wait_for_turn: Callable[[], Awaitable[None]]) -> Outcome | Retry:
+async def attempt(
+    call: Call, transport: Transport, wait_for_turn: Callable[[], Awaitable[None]]
+) -> Outcome | Retry:
     """Make one attempt.
 
     Args:
@@ -138,12 +142,14 @@ def read_output(answer: Answer) -> str:
     return text
 
 
-def _retry(call: Call, reason: Reason, status: int | None, sent: bool, retry_after: str | None) -> Retry | None:
+def _retry(
+    call: Call, reason: Reason, status: int | None, sent: bool, retry_after: str | None
+) -> Retry | None:
     config = call.target.endpoint.config
     if call.attempt >= config.max_attempts or call.request is None:
         return None
     seconds = retry_delay(
-        method=config.method,
+        method=call.request.method,
         reason=reason,
         status=status,
         sent=sent,
@@ -175,8 +181,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u206
 
 def _excerpt(mask: Callable[[str], str], body: bytes) -> str:
     """The beginning of an error page on one line, without what would steer a terminal."""
-    text = mask(body[: 4 * EXCERPT_LENGTH].decode("utf-8", "replace"))
-    return " ".join(_CONTROL.sub(" ", text).split())[:EXCERPT_LENGTH]
+    text = mask(body[:EXCERPT_BYTES].decode("utf-8", "replace"))
+    words = _CONTROL.sub(" ", text).split()
+    if len(body) >= EXCERPT_BYTES:
+        words = words[:-1]  # it may be cut off, and so be the beginning of a secret
+    return " ".join(words)[:EXCERPT_LENGTH]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,15 @@
 """JSON text to Python values and back, without losing a digit.
 
-`orjson` is the parser and its strictness (RFC 8259) is the rule, but it reads an integer of more than 64 bits as
-a float, and a float forgets how it was written. Where the text holds such a number, it is read a second time by the
-standard parser, with the digits kept.
+`orjson` is the parser and its strictness (RFC 8259) is the rule, but it reads an integer of more than 64 bits
+as a float, and a float forgets how it was written. Where the text holds such a number, it is read a second
+time by the standard parser, with the digits kept.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -22,8 +23,8 @@ __all__ = ["JsonNumber", "from_json", "to_json", "to_text"]
 # Python refuses to turn longer texts into an int (CVE-2020-10735).
 MAX_INTEGER_DIGITS = 4300
 
-# A number that `repr(float(text))` or a 64-bit integer might not give back: 16 or more digits (with or without a
-# point), an exponent, a fraction that ends in 0, a small fraction (1e-05), a negative zero.
+# A number that `repr(float(text))` or a 64-bit integer might not give back: 16 or more digits (with or
+# without a point), an exponent, a fraction that ends in 0, a small fraction (1e-05), a negative zero.
 _UNUSUAL_NUMBER = re.compile(rb"[\d.]{16}|\d[eE]|\.\d*0(?!\d)|\.0000|-0")
 
 
@@ -67,7 +68,10 @@ def from_json(text: bytes | str) -> Any:
         if "infinity" not in str(error):  # a number that no double can hold; JSON sets no bound
             raise
         value = _with_digits(raw)
-        to_json(value)  # raises for what only the standard parser takes, such as a lone surrogate
+        try:
+            to_json(value)
+        except TypeError as refused:  # what only the standard parser takes, such as a lone surrogate
+            raise ValueError(str(refused)) from None
         return value
     return _with_digits(raw) if _UNUSUAL_NUMBER.search(raw) else value
 
@@ -127,7 +131,7 @@ def _fragment(value: Any) -> Any:
             return value.value
         case str():
             return str.__str__(value)
-        case dict():
+        case Mapping():
             return dict(value)
         case list() | tuple():
             return list(value)
@@ -142,7 +146,7 @@ def _with_long_integers(value: Any) -> Any:
             return value
         case int() if not -(2**63) <= value < 2**64:
             return orjson.Fragment(str(int(value)))
-        case dict():
+        case Mapping():
             return {key: _with_long_integers(item) for key, item in value.items()}
         case list() | tuple():
             return [_with_long_integers(item) for item in value]

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from prefect.blocks.core import Block
 from prefect.runtime import flow_run
+from pydantic import ValidationError
 
 from leadpush_prefect.errors import BlockInvalid, Problem
 
@@ -55,7 +56,11 @@ def _load(kind: type[BlockT], name: str, field: str) -> BlockT:
     except ValueError:
         raise _unknown(kind, title, name, field) from None
     except RuntimeError as error:
-        problem = Problem("error", field, f"The {title} block {name!r} does not load.", "Edit and save it again.")
+        if not isinstance(error.__cause__, ValidationError):
+            raise  # such as that Prefect's API cannot be reached
+        problem = Problem(
+            "error", field, f"The {title} block {name!r} does not load.", "Edit and save it again."
+        )
         raise BlockInvalid(f"{title} {name}", [problem]) from error
 
 

@@ -46,7 +46,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _base64_forms(secret: bytes) -> Iterator[str]:
-    """The secret inside base64 text, at each of the three places where its first byte can fall (as in Basic)."""
+    """The secret inside base64 text, at each of the three places where its first byte can fall."""
     for before in range(3):
         padded = b"\0" * before + secret
         text = b64encode(padded + b"\0" * (-len(padded) % 3)).decode()

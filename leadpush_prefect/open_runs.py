@@ -1,6 +1,7 @@
 """The runs that are open in this process: what a task needs to know of its run, found by the run's id.
 
-A Batch carries an id, not a database: it travels to the threads and processes of a task runner, and finds its run here.
+A Batch carries an id, not a database: it travels to the threads and processes of a task runner, and finds its
+run here.
 """
 
 from __future__ import annotations
@@ -8,18 +9,22 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import URL, Engine
 
 from leadpush_prefect.config import WorkspaceConfig
 from leadpush_prefect.context import workspace_values
-from leadpush_prefect.errors import LeadpushError, RunStopped
+from leadpush_prefect.errors import LeadpushError, RunBusy, RunStopped
 from leadpush_prefect.loading import load_block
 from leadpush_prefect.store.database import open_database
 from leadpush_prefect.store.runs import RunRecord, find_run
 
-__all__ = ["OpenRun", "add_run", "database_of", "forget_run", "open_run"]
+__all__ = ["OpenRun", "add_run", "database_of", "find_open_run", "forget_run", "open_run", "refuse_if_open"]
+
+LOOK_SECONDS = 1.0
+"""How often a process that is not the flow's asks the database whether the run still goes on."""
 
 
 @dataclass(slots=True)
@@ -32,6 +37,7 @@ class OpenRun:
         workspace: The workspace that it runs in.
         done: How many contacts each node is done with in this process, for whoever shows progress.
         stopped: Whether it was left by an exception; no step may begin any more.
+        is_here: Whether its flow is in this process; else the database says when it is over.
     """
 
     record: RunRecord
@@ -39,7 +45,9 @@ class OpenRun:
     workspace: WorkspaceConfig
     done: Counter[str] = field(default_factory=Counter)
     stopped: bool = False
-    said: set[str] = field(default_factory=set)
+    is_here: bool = True
+    _said: set[str] = field(default_factory=set)
+    _look_at: float = 0.0
 
     def campaign_values(self) -> dict[str, Any]:
         """What a template reads of the campaign."""
@@ -56,15 +64,24 @@ class OpenRun:
         Raises:
             RunStopped: if it is not.
         """
-        if self.stopped:
+        if self.is_over():
             raise RunStopped(f"Run {self.record.run_id} was stopped. Run it again with this id to go on.")
+
+    def is_over(self) -> bool:
+        """Whether it was stopped, has ended, or goes on in a later execution."""
+        if not self.is_here and not self.stopped and monotonic() >= self._look_at:
+            now = find_run(self.database, self.record.run_id)
+            self.stopped = now is None or (now.execution, now.status) != (self.record.execution, "running")
+            self._look_at = monotonic() + LOOK_SECONDS
+        return self.stopped
 
     def say_once(self, message: str) -> bool:
         """Whether something was not yet said of this run."""
-        if message in self.said:
-            return False
-        self.said.add(message)
-        return True
+        with _lock:
+            if message in self._said:
+                return False
+            self._said.add(message)
+            return True
 
 
 _runs: dict[str, OpenRun] = {}
@@ -72,9 +89,31 @@ _lock = threading.Lock()
 
 
 def add_run(run: OpenRun) -> None:
-    """Make a run known in this process."""
+    """Make a run known in this process.
+
+    Raises:
+        RunBusy: if it is open here already.
+    """
     with _lock:
+        _refuse_if_open(run.record.run_id)
         _runs[run.record.run_id] = run
+
+
+def refuse_if_open(run_id: str) -> None:
+    """See that a run is not open in this process.
+
+    Raises:
+        RunBusy: if it is.
+    """
+    with _lock:
+        _refuse_if_open(run_id)
+
+
+def _refuse_if_open(run_id: str) -> None:
+    if run_id in _runs and _runs[run_id].is_here:
+        raise RunBusy(
+            f"Run {run_id} is open in this process. Give a second run of the flow a run_id of its own."
+        )
 
 
 def forget_run(run: OpenRun) -> None:
@@ -82,6 +121,12 @@ def forget_run(run: OpenRun) -> None:
     with _lock:
         if _runs.get(run.record.run_id) is run:
             del _runs[run.record.run_id]
+
+
+def find_open_run(run_id: str) -> OpenRun | None:
+    """A run that is open in this process, for whoever shows its progress."""
+    with _lock:
+        return _runs.get(run_id)
 
 
 def open_run(run_id: str, workspace: str) -> OpenRun:
@@ -93,27 +138,37 @@ def open_run(run_id: str, workspace: str) -> OpenRun:
 
     Raises:
         LeadpushError: if there is no such run.
-        RunStopped: if it was stopped.
+        RunStopped: if it was stopped, or has ended.
     """
     with _lock:
         run = _runs.get(run_id)
-    if run is None:
+    if run is None or (not run.is_here and run.is_over()):  # perhaps it goes on in a later execution
         run = _open(run_id, workspace)
-        with _lock:
-            run = _runs.setdefault(run_id, run)
     run.check_not_stopped()
+    if not run.is_here:
+        with _lock:
+            _runs[run_id] = run
     return run
 
 
 def _open(run_id: str, workspace: str) -> OpenRun:
     from leadpush_prefect.blocks import Workspace, workspace_config
 
+    if not workspace:
+        raise RunStopped(
+            f"Run {run_id} is not open in this process: it has ended, or this is another process, which finds a "
+            "run by the name of its Workspace, and this one is not saved."
+        )
     config = workspace_config(load_block(Workspace, workspace, field="workspace"))
     database = database_of(config)
     record = find_run(database, run_id)
     if record is None:
         raise LeadpushError(f"There is no run {run_id} in the database of workspace {workspace!r}.")
-    return OpenRun(record, database, config, stopped=record.status == "stopped")
+    if record.status == "finished":
+        raise RunStopped(
+            f"Run {run_id} has ended, and this task was not waited for: give its future to finish()."
+        )
+    return OpenRun(record, database, config, is_here=False)
 
 
 def database_of(workspace: WorkspaceConfig) -> Engine:
@@ -128,11 +183,7 @@ def database_of(workspace: WorkspaceConfig) -> Engine:
 
     connector = load_block(SqlAlchemyConnector, workspace.database, field="database")
     # An engine of our own: the connector's is cached with the arguments of its first use.
-    theirs = connector.get_engine()
-    try:
-        return open_database(theirs.url, connector.connect_args or {})
-    finally:
-        theirs.dispose()
+    return open_database(connector.get_engine().url, connector.connect_args or {})
 
 
 def embedded_database() -> URL:

@@ -50,10 +50,14 @@ def prepare(
         BlockInvalid: `workspace_mismatch`, `endpoint_disabled`, or `endpoint_invalid` with what is wrong.
     """
     if endpoint.workspace and endpoint.workspace != workspace.name:
-        sentence = f"It belongs to workspace {endpoint.workspace!r}, and the campaign runs in {workspace.name!r}."
+        sentence = (
+            f"It belongs to workspace {endpoint.workspace!r}, and the campaign runs in {workspace.name!r}."
+        )
         raise _refused(endpoint, Reason.WORKSPACE_MISMATCH, Problem("error", "workspace", sentence, _MOVE))
     if not endpoint.enabled:
-        problem = Problem("error", "enabled", Reason.ENDPOINT_DISABLED.sentence, Reason.ENDPOINT_DISABLED.remedy)
+        problem = Problem(
+            "error", "enabled", Reason.ENDPOINT_DISABLED.sentence, Reason.ENDPOINT_DISABLED.remedy
+        )
         raise _refused(endpoint, Reason.ENDPOINT_DISABLED, problem)
     errors = [*unusable, *(p for p in endpoint_problems(endpoint, workspace) if p.severity == "error")]
     if errors:

@@ -1,16 +1,22 @@
-"""The rules of a workspace and an endpoint, in one place. Prefect's default UI saves any Block, so each use asks here."""
+"""The rules of a workspace and an endpoint, in one place.
+
+Prefect's default UI saves any Block, so each use asks here first.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
-from urllib.parse import unquote, unquote_plus
+from functools import partial
+from urllib.parse import unquote_plus
 
 from leadpush_prefect.config import METHODS, EndpointConfig, WorkspaceConfig
 from leadpush_prefect.errors import Problem
+from leadpush_prefect.json_text import from_json
 from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.request import (
+    CONTROL,
+    check_url,
     compile_body,
     compile_header,
     compile_query_value,
@@ -25,8 +31,8 @@ __all__ = ["endpoint_problems", "workspace_problems"]
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 _OF_THE_CONNECTION = frozenset(
-    "host content-length transfer-encoding connection keep-alive te trailer upgrade expect proxy-connection "
-    "proxy-authorization http2-settings".split()
+    "host content-length transfer-encoding connection keep-alive te trailer upgrade expect "
+    "proxy-connection proxy-authorization http2-settings".split()
 )
 _DECODABLE = re.compile(r"(gzip|deflate|identity|\*|\s|,|;q=[\d.]+)*")
 _TEMPLATE_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -62,18 +68,26 @@ def workspace_problems(workspace: WorkspaceConfig) -> list[Problem]:
 
 def _workspace_problems(workspace: WorkspaceConfig) -> Iterator[Problem]:
     if not workspace.max_timeout_seconds > 0:
-        yield _not_positive("max_timeout_seconds", workspace.max_timeout_seconds, "Give it in seconds, such as 30.")
+        yield _not_positive(
+            "max_timeout_seconds", workspace.max_timeout_seconds, "Give it in seconds, such as 30."
+        )
     if not workspace.max_response_bytes > 0:
-        yield _not_positive("max_response_bytes", workspace.max_response_bytes, "Give it in bytes, such as 1048576.")
+        yield _not_positive(
+            "max_response_bytes", workspace.max_response_bytes, "Give it in bytes, such as 1048576."
+        )
     for network in workspace.allowed_networks:
         try:
             parse_networks([network])
         except ValueError:
-            yield error("allowed_networks", f"{network!r} is no network.", "Write it as CIDR, such as 10.1.0.0/16.")
+            yield error(
+                "allowed_networks", f"{network!r} is no network.", "Write it as CIDR, such as 10.1.0.0/16."
+            )
     for host in workspace.allowed_hosts:
         if not host or re.search(r"[/:@?#\s]", host.removeprefix("*.")) or "*" in host.removeprefix("*."):
             yield error(
-                "allowed_hosts", f"{host!r} is no host.", "Write api.example.com, or *.example.com for all below it."
+                "allowed_hosts",
+                f"{host!r} is no host.",
+                "Write api.example.com, or *.example.com for all below it.",
             )
     for name, value in workspace.variables.items():
         yield from _secret_in_clear(f"variables.{name}", name, value)
@@ -97,13 +111,19 @@ def endpoint_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | Non
 
 def _endpoint_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | None) -> Iterator[Problem]:
     if endpoint.method.upper() not in METHODS:
-        yield error("method", f"{endpoint.method} is none of {', '.join(METHODS)}.", "Choose one of them.")
+        yield error(
+            "method",
+            f"{endpoint.method or 'Nothing'} is none of {', '.join(METHODS)}.",
+            "Choose one of them.",
+        )
     yield from _limit_problems(endpoint, workspace)
-    yield from _url_problems(endpoint)
-    yield from _header_problems(endpoint)
-    yield from _query_problems(endpoint)
-    yield from _body_problems(endpoint)
-    yield from _reading_problems(endpoint, workspace)
+    templates: list[Template] = []
+    yield from _url_problems(endpoint, templates)
+    yield from _header_problems(endpoint, templates)
+    yield from _query_problems(endpoint, templates)
+    yield from _body_problems(endpoint, templates)
+    for template in templates:
+        yield from _reading_problems(template, endpoint, workspace)
 
 
 def _limit_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | None) -> Iterator[Problem]:
@@ -118,47 +138,66 @@ def _limit_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | None)
         )
     if not 1 <= endpoint.max_concurrency <= MAX_CONCURRENCY:
         yield error(
-            "max_concurrency", f"It is {endpoint.max_concurrency}.", f"Give a number from 1 to {MAX_CONCURRENCY}."
+            "max_concurrency",
+            f"It is {endpoint.max_concurrency}.",
+            f"Give a number from 1 to {MAX_CONCURRENCY}.",
         )
     if not 1 <= endpoint.max_attempts <= MAX_ATTEMPTS:
-        yield error("max_attempts", f"It is {endpoint.max_attempts}.", f"Give a number from 1 to {MAX_ATTEMPTS}.")
+        yield error(
+            "max_attempts", f"It is {endpoint.max_attempts}.", f"Give a number from 1 to {MAX_ATTEMPTS}."
+        )
     if not endpoint.requests_per_second >= 0:
         yield error(
-            "requests_per_second", f"It is {endpoint.requests_per_second:g}.", "Give 0 for no limit, or a number over 0."
+            "requests_per_second",
+            f"It is {endpoint.requests_per_second:g}.",
+            "Give 0 for no limit, or a number over 0.",
         )
     if endpoint.missing_variables not in ("error", "empty"):
-        yield error("missing_variables", f"{endpoint.missing_variables!r} is not known.", "Choose error or empty.")
+        yield error(
+            "missing_variables", f"{endpoint.missing_variables!r} is not known.", "Choose error or empty."
+        )
 
 
-def _compiles(field: str, compile_it: Callable[[], Template | None]) -> Iterator[Problem]:
+def _compiles(field: str, compile_it: Callable[[], Template], templates: list[Template]) -> Iterator[Problem]:
     try:
-        compile_it()
+        templates.append(compile_it())
     except TemplateFailed as failed:
         yield error(field, failed.message, failed.reason.remedy)
 
 
-def _literal(source: str) -> str:
+def _literal(source: str, value: str = "x") -> str:
     """A template's text, with an `x` for each value, so that the author's own words can be looked at."""
-    return _TEMPLATE_TAG.sub("x", source)
+    return _TEMPLATE_TAG.sub(value, source)
 
 
-def _url_problems(endpoint: EndpointConfig) -> Iterator[Problem]:
-    if not endpoint.url.strip():
+def _url_problems(endpoint: EndpointConfig, templates: list[Template]) -> Iterator[Problem]:
+    url = endpoint.url.strip()
+    if not url:
         yield error("url", "It is empty.", "Give the API's URL, such as https://api.example.com/customers.")
         return
-    yield from _compiles("url", lambda: compile_url(endpoint))
-    literal = _literal(endpoint.url.strip())
-    path = literal.split("?")[0].split("://", 1)[-1].partition("/")[2]
-    if any(unquote(segment) in (".", "..") for segment in path.split("/")):
-        yield error(
-            "url",
-            "A segment of its path is `.` or `..` (RFC 3986, section 5.2.4).",
-            "Write the path that is meant.",
-        )
-    if "@" in literal.split("://", 1)[-1].partition("/")[0]:
-        yield error("url", "It holds a user or password.", "Send them as a header, from `secrets`.")
-    for name, value in _url_parameters(endpoint.url):
+    unfit = list(_compiles("url", lambda: compile_url(endpoint), templates)) or list(
+        _literal_url_problems(url)
+    )
+    yield from unfit
+    for name, value in _url_parameters(url):
         yield from _secret_in_clear("url", name, value)
+
+
+def _literal_url_problems(url: str) -> Iterator[Problem]:
+    """What is wrong with a URL whatever the values are; a URL with statements is left to its rendering."""
+    if "{%" in url:
+        return
+    example = _literal(url, "1")  # a value may be a host, a port, a segment
+    example = example if "://" in example.split("?")[0] else f"https://{example}"
+    if "@" in re.split("[/?]", example.split("://", 1)[1])[0]:
+        yield error("url", "It holds a user or password.", "Send them as a header, from `secrets`.")
+        return
+    try:
+        check_url(compile_url(EndpointConfig(url=example)).render({}))
+    except TemplateFailed as failed:
+        yield error(
+            "url", failed.message, "Write the URL that is meant, such as https://api.example.com/customers."
+        )
 
 
 def _url_parameters(url: str) -> list[tuple[str, str]]:
@@ -167,33 +206,39 @@ def _url_parameters(url: str) -> list[tuple[str, str]]:
     return [(unquote_plus(name), value) for name, _, value in pairs if name]
 
 
-def _header_problems(endpoint: EndpointConfig) -> Iterator[Problem]:
+def _header_problems(endpoint: EndpointConfig, templates: list[Template]) -> Iterator[Problem]:
     seen: set[str] = set()
     for name, value in endpoint.headers.items():
         field = f"headers.{name}"
         if not _TOKEN.fullmatch(name):
-            yield error(field, "HTTP allows no such header name (RFC 9110, section 5.1).", "Use letters, digits and -.")
+            yield error(
+                field,
+                "HTTP allows no such header name (RFC 9110, section 5.1).",
+                "Use letters, digits and -.",
+            )
             continue
         if name.lower() in _OF_THE_CONNECTION:
-            yield error(field, "This header belongs to the connection.", "Leave it out; it is set as it must be.")
+            yield error(
+                field, "This header belongs to the connection.", "Leave it out; it is set as it must be."
+            )
         if name.lower() in seen:
             yield error(field, "It is given twice; case does not count.", "Leave one of them out.")
         seen.add(name.lower())
-        yield from _compiles(field, lambda name=name: compile_header(endpoint, name))  # type: ignore[misc]
+        yield from _compiles(field, partial(compile_header, endpoint, name), templates)
         yield from _header_value_problems(field, name.lower(), str(value).strip())
         yield from _secret_in_clear(field, name, value)
 
 
 def _header_value_problems(field: str, name: str, source: str) -> Iterator[Problem]:
-    if re.search(r"[\r\n\0]", _literal(source)):
-        yield error(field, "It holds a line break or NUL, which would end the header.", "Write it on one line.")
+    if CONTROL.search(_literal(source)):
+        yield error(field, "It holds a line break or another control character.", "Write it on one line.")
     if name == "content-type" and _TEMPLATE_TAG.search(source):
         yield error(field, "It decides how the body is escaped, so it cannot hold a value.", "Write it out.")
     if name == "accept-encoding" and not _DECODABLE.fullmatch(source):
         yield error(field, "Only gzip and deflate can be decoded within a limit.", "Leave the header out.")
 
 
-def _query_problems(endpoint: EndpointConfig) -> Iterator[Problem]:
+def _query_problems(endpoint: EndpointConfig, templates: list[Template]) -> Iterator[Problem]:
     in_url = {name for name, _ in _url_parameters(endpoint.url)}
     for name in endpoint.query:
         field = f"query.{name}"
@@ -202,37 +247,64 @@ def _query_problems(endpoint: EndpointConfig) -> Iterator[Problem]:
         if _TEMPLATE_TAG.search(name):
             yield error(field, "A name cannot hold a value.", "Write the name out.")
         for value in endpoint.query_values(name):
-            yield from _compiles(field, lambda n=name, v=value: compile_query_value(endpoint, n, v))  # type: ignore[misc]
+            yield from _compiles(field, partial(compile_query_value, endpoint, name, value), templates)
             yield from _secret_in_clear(field, name, value)
 
 
-def _body_problems(endpoint: EndpointConfig) -> Iterator[Problem]:
-    yield from _compiles("body", lambda: compile_body(endpoint))
-    if endpoint.body and not _TEMPLATE_TAG.search(endpoint.body):
-        yield from _literal_body_problems(endpoint)
-    if endpoint.body and endpoint.method.upper() in ("GET", "DELETE"):
-        yield warning("body", f"Many servers ignore the body of a {endpoint.method.upper()}.", "Use POST, or the query.")
-    if endpoint.body and media_type(endpoint) == "application/x-www-form-urlencoded" and endpoint.body.lstrip()[:1] in "{[":
-        yield warning("body", "It looks like JSON, and the Content-Type is a form.", "Write name={{ value }}&....")
-
-
-def _literal_body_problems(endpoint: EndpointConfig) -> Iterator[Problem]:
+def _body_problems(endpoint: EndpointConfig, templates: list[Template]) -> Iterator[Problem]:
     try:
         body = compile_body(endpoint)
-        if body is not None:
+        if body is None:
+            return
+        templates.append(body)
+        if not _TEMPLATE_TAG.search(endpoint.body):
             body.render({})
     except TemplateFailed as failed:
         yield error("body", failed.message, "Write JSON, or give a Content-Type header that says what it is.")
+    if endpoint.method.upper() in ("GET", "DELETE"):
+        yield warning(
+            "body", f"Many servers ignore the body of a {endpoint.method.upper()}.", "Use POST, or the query."
+        )
+    if media_type(endpoint) == "application/x-www-form-urlencoded" and endpoint.body.lstrip()[:1] in "{[":
+        yield warning(
+            "body", "It looks like JSON, and the Content-Type is a form.", "Write name={{ value }}&...."
+        )
+    for name, value in _body_fields(endpoint.body):
+        yield from _secret_in_clear("body", name, value)
 
 
-def _reading_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | None) -> Iterator[Problem]:
-    """What templates read and is not there, as far as that can be told before there is a contact."""
-    for field, path in _paths(endpoint):
+def _body_fields(body: str) -> Iterator[tuple[str, object]]:
+    """The names and values in a body that is JSON before it is rendered."""
+    try:
+        left = [from_json(body)]
+    except ValueError:
+        return
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            yield from value.items()
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+
+
+def _reading_problems(
+    template: Template, endpoint: EndpointConfig, workspace: WorkspaceConfig | None
+) -> Iterator[Problem]:
+    """What a template reads and is not there, as far as that can be told before there is a contact."""
+    field = template.field
+    for path in sorted(template.paths, key=str):
         match path:
             case ("secrets",):
-                yield error(field, "It reads all secrets at once.", "Read one by its name: {{ secrets.NAME }}.")
+                yield error(
+                    field, "It reads all secrets at once.", "Read one by its name: {{ secrets.NAME }}."
+                )
             case ("secrets", name, *_) if name not in endpoint.secrets:
-                yield error(field, f"It reads secrets.{name}, which is not there.", "Add it to the endpoint's secrets.")
+                yield error(
+                    field,
+                    f"It reads secrets.{name}, which is not there.",
+                    "Add it to the endpoint's secrets.",
+                )
             case ("workspace", "variables", name, *_) if workspace and name not in workspace.variables:
                 yield warning(
                     field,
@@ -241,27 +313,9 @@ def _reading_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | Non
                 )
 
 
-def _paths(endpoint: EndpointConfig) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    makers: list[Callable[[], Template | None]] = [lambda: compile_body(endpoint), lambda: compile_url(endpoint)]
-    makers += [lambda name=name: compile_header(endpoint, name) for name in endpoint.headers]  # type: ignore[misc]
-    for name in endpoint.query:
-        makers += [
-            lambda n=name, v=value: compile_query_value(endpoint, n, v)  # type: ignore[misc]
-            for value in endpoint.query_values(name)
-        ]
-    for make in makers:
-        try:
-            template = make()
-        except TemplateFailed:
-            continue
-        for path in sorted(template.paths, key=str) if template else ():
-            yield template.field, path  # type: ignore[union-attr]
-
-
 def _secret_in_clear(field: str, name: str, value: object) -> Iterable[Problem]:
     text = str(value).strip() if isinstance(value, (str, int, float)) else ""
     if len(text) >= 8 and _SECRET_NAME.search(name) and not _TEMPLATE_TAG.search(text) and "{{}}" not in text:
         remedy = "Move it into `secrets` and write {{ secrets.NAME }}."
         return [warning(field, "It looks like a secret in clear, which everybody can read.", remedy)]
     return []
-

@@ -28,7 +28,7 @@ from leadpush_prefect.templates import (
 from leadpush_prefect.templates.places import OTHER_BODY
 from leadpush_prefect.wire import RenderedRequest
 
-__all__ = ["CompiledEndpoint", "check_url", "compile_body", "compile_endpoint", "media_type"]
+__all__ = ["CONTROL", "CompiledEndpoint", "check_url", "compile_body", "compile_endpoint", "media_type"]
 
 ENDPOINT_ROOTS = ROOTS | {"secrets"}
 
@@ -37,7 +37,8 @@ MAX_URL_LENGTH = 8_000
 
 MAX_HEADER_LENGTH = 8_000
 
-# What every request says, unless the endpoint says otherwise. Only these encodings can be bounded while they are decoded.
+# What every request says, unless the endpoint says otherwise. Only these encodings can be bounded while they
+# are decoded.
 DEFAULT_HEADERS = (
     ("Accept", "application/json"),
     ("Accept-Encoding", "gzip, deflate"),
@@ -69,7 +70,8 @@ def compile_endpoint(endpoint: EndpointConfig) -> CompiledEndpoint:
         TemplateFailed: the first one that can never be rendered.
 
     Example:
-        >>> crm = compile_endpoint(EndpointConfig(url="https://crm.example/{{ contact._id }}", query={"full": True}))
+        >>> url = "https://crm.example/{{ contact._id }}"
+        >>> crm = compile_endpoint(EndpointConfig(url=url, query={"full": True}))
         >>> crm.render({"contact": {"_id": "a/b"}}).url
         'https://crm.example/a%2Fb?full=true'
     """
@@ -89,7 +91,9 @@ def compile_endpoint(endpoint: EndpointConfig) -> CompiledEndpoint:
         return RenderedRequest(
             method,
             check_url(target),
-            tuple((name, _check_header(template.field, template.render(values))) for name, template in headers),
+            tuple(
+                (name, _check_header(template.field, template.render(values))) for name, template in headers
+            ),
             None if body is None else _utf8("body", body.render(values)),
         )
 
@@ -99,9 +103,19 @@ def compile_endpoint(endpoint: EndpointConfig) -> CompiledEndpoint:
 
 def compile_url(endpoint: EndpointConfig) -> Template:
     """The template of the URL, in which no secret may stand: URLs are logged by everybody."""
-    return compile_template(
-        endpoint.url.strip(), URL, field="url", roots=ROOTS, missing=endpoint.missing_variables
+    template = compile_template(
+        endpoint.url.strip(), URL, field="url", roots=ENDPOINT_ROOTS, missing=_missing(endpoint)
     )
+    if any(path[0] == "secrets" for path in template.paths):
+        _refuse_url(
+            "A secret cannot stand in the URL, which servers and proxies write into their logs. "
+            "Send it as a header, or in `query`."
+        )
+    return template
+
+
+def _missing(endpoint: EndpointConfig) -> str:
+    return "empty" if endpoint.missing_variables == "empty" else "error"  # what else it is, problems() says
 
 
 def _joint(url: str) -> str:
@@ -117,13 +131,13 @@ def _compile_query(endpoint: EndpointConfig) -> Iterator[tuple[str, Template]]:
 
 
 def compile_query_value(endpoint: EndpointConfig, name: str, value: object) -> Template:
-    """The template of one value of a parameter: its text, literal or not, becomes one percent-encoded value."""
+    """The template of one value of a parameter: all its text becomes one percent-encoded value."""
     return compile_template(
         to_text(value),
         QUERY_VALUE,
         field=f"query.{name}",
         roots=ENDPOINT_ROOTS,
-        missing=endpoint.missing_variables,
+        missing=_missing(endpoint),
     )
 
 
@@ -141,7 +155,7 @@ def compile_header(endpoint: EndpointConfig, name: str) -> Template:
     """The template of a header's value."""
     source = to_text(endpoint.headers[name]).strip()
     return compile_template(
-        source, HEADER, field=f"headers.{name}", roots=ENDPOINT_ROOTS, missing=endpoint.missing_variables
+        source, HEADER, field=f"headers.{name}", roots=ENDPOINT_ROOTS, missing=_missing(endpoint)
     )
 
 
@@ -154,7 +168,7 @@ def compile_body(endpoint: EndpointConfig) -> Template | None:
     """The template of the body, which its Content-Type decides; None without a body."""
     if not endpoint.body:
         return None
-    missing, kind = endpoint.missing_variables, media_type(endpoint)
+    missing, kind = _missing(endpoint), media_type(endpoint)
     if kind == "application/json" or kind.endswith("+json"):
         return compile_json(endpoint.body, field="body", roots=ENDPOINT_ROOTS, missing=missing)
     place = FORM if kind == "application/x-www-form-urlencoded" else OTHER_BODY
@@ -169,8 +183,11 @@ def _utf8(field: str, text: str) -> bytes:
         raise TemplateFailed(Reason.TEMPLATE_INVALID, message, field) from None
 
 
-# scheme, host (a name, an IPv4 address or an IPv6 address in brackets), port, and the rest
-_URL = re.compile(r"(https?)://([A-Za-z0-9\-._]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?([/?].*)?", re.IGNORECASE)
+# scheme, host (a name, an IPv4 address or an IPv6 address in brackets), port, and the rest: visible ASCII but
+# #
+_URL = re.compile(
+    r"(https?)://([A-Za-z0-9\-._]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?([/?][!\"$-~]*)?", re.IGNORECASE
+)
 
 
 def check_url(url: str) -> str:
@@ -186,7 +203,7 @@ def check_url(url: str) -> str:
     if not url.isascii():
         url = _idna(url)
     parts = _URL.fullmatch(url)
-    if parts is None or "#" in url:
+    if parts is None:
         _refuse_url(
             "It is not one that can be called: it begins with https://HOST/, without user and password, "
             "and has no fragment."
@@ -207,7 +224,8 @@ def _check_segments(path: str) -> None:
     for segment in path.split("/"):
         if unquote(segment) in (".", ".."):
             _refuse_url(
-                "A segment of its path is `.` or `..`, which names another resource (RFC 3986, section 5.2.4)."
+                "A segment of its path is `.` or `..`, which names another resource "
+                "(RFC 3986, section 5.2.4)."
             )
 
 
@@ -226,15 +244,18 @@ def _refuse_url(message: str) -> Never:
     raise TemplateFailed(Reason.TEMPLATE_INVALID, message, "url")
 
 
-_NOT_IN_HEADER = re.compile(r"[\r\n\0]")
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no header may hold: CR, LF and NUL end it, and aiohttp, as servers do, refuses the others."""
 
 
 def _check_header(field: str, value: str) -> str:
-    if _NOT_IN_HEADER.search(value):
-        message = "A value holds CR, LF or NUL, which would end the header (RFC 9110, section 5.5)."
+    if CONTROL.search(value):
+        message = "A value holds CR, LF, NUL or another control character (RFC 9110, section 5.5)."
         raise TemplateFailed(Reason.TEMPLATE_INVALID, message, field)
     if value != value.strip(" \t"):
-        message = "It begins or ends with a space, which HTTP would take away (RFC 9110, section 5.5). Use `| trim`."
+        message = (
+            "It begins or ends with a space, which HTTP takes away (RFC 9110, section 5.5). Use `| trim`."
+        )
         raise TemplateFailed(Reason.TEMPLATE_INVALID, message, field)
     if len(value if value.isascii() else _utf8(field, value)) > MAX_HEADER_LENGTH:
         message = f"It renders to more than {MAX_HEADER_LENGTH} bytes."

@@ -1,4 +1,5 @@
-"""A step, whether of one contact or of a batch: is the output's key free, does the condition hold, what is rendered."""
+"""A step, whether of one contact or of a batch: is the output's key free, does the condition hold, what is
+rendered."""
 
 from __future__ import annotations
 
@@ -26,6 +27,7 @@ __all__ = ["Message", "Step", "condition_of", "decide", "message_template", "ren
 
 Message = str | dict[str, Any] | list[Any]
 """A message's template: a text, or an object or list whose texts are templates."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -86,7 +88,8 @@ def condition_of(step: Step) -> Condition | None:
 
 
 def message_template(template: Message, step: Step) -> tuple[Template, bool]:
-    """The compiled template of a message, and whether it renders to text (else to the JSON of an object or list).
+    """The compiled template of a message, and whether it renders to text (else to the JSON of an object or
+    list).
 
     Raises:
         StepRefused: if it can never be rendered.
@@ -106,15 +109,15 @@ def _refused(step: Step, failed: TemplateFailed) -> StepRefused:
 
 def decide(step: Step, condition: Condition | None, values: Mapping[str, Any]) -> Outcome | None:
     """The outcome of a contact for which nothing is to be done, or None."""
+    try:
+        if condition is not None and not condition.holds(values):
+            return Outcome(Status.SKIPPED)  # so that two branches may store under one key
+    except TemplateFailed as failed:
+        return _failed(render_failure(failed))
     if step.output_key and step.output_key in values["workflow"]:
         message = f"The contact already has an output `{step.output_key}`."
         return _failed(Failure(Reason.OUTPUT_KEY_TAKEN, message))
-    if condition is None:
-        return None
-    try:
-        return None if condition.holds(values) else Outcome(Status.SKIPPED)
-    except TemplateFailed as failed:
-        return _failed(render_failure(failed))
+    return None
 
 
 def render_values(template: Template, is_text: bool, values: Mapping[str, Any]) -> Outcome:

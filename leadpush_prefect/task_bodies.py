@@ -1,12 +1,13 @@
 """From a task's arguments to its step: is it a contact or a batch, which endpoint, and what is logged.
 
-A module of its own, because Prefect's process and Dask runners pickle a task's function by value, with its globals: the
-functions in `tasks` refer to nothing but this module.
+A module of its own, because Prefect's process and Dask runners pickle a task's function by value, with its
+globals: the functions in `tasks` refer to nothing but this module.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from leadpush_prefect.engine import engine
 from leadpush_prefect.loading import load_block
 from leadpush_prefect.open_runs import open_run
 from leadpush_prefect.prepared import PreparedEndpoint
+from leadpush_prefect.simulation import Mock
 from leadpush_prefect.steps import Message, Step
 
 __all__ = ["afetch", "fetch", "refuse_running_loop", "render", "run_name"]
@@ -43,12 +45,10 @@ def fetch(
 ) -> Target:
     """The body of `fetch_api_data`."""
     prepared, step = _prepare(target, endpoint, output_key, node, when, on_failure)
-    if mock_response is not None:
-        _say_if_mock_is_ignored(target, step)
+    mock = _mock(target, step, mock_response, mock_status)
     if isinstance(target, CampaignContext):
-        return fetch_contact(target, prepared, step, mock_response, mock_status)
-    counts = fetch_batch(target, prepared, step, _owner(), mock_response, mock_status)
-    _log_counts(target, step, counts)
+        return fetch_contact(target, prepared, step, mock)
+    _log_counts(target, step, fetch_batch(target, prepared, step, _owner(), mock))
     return target
 
 
@@ -64,29 +64,41 @@ async def afetch(
 ) -> Target:
     """The body of `afetch_api_data`: one contact on the caller's loop, a batch in a thread."""
     prepared, step = _prepare(target, endpoint, output_key, node, when, on_failure)
-    if mock_response is not None:
-        _say_if_mock_is_ignored(target, step)
+    mock = _mock(target, step, mock_response, mock_status)
     if isinstance(target, CampaignContext):
-        return await afetch_contact(target, prepared, step, mock_response, mock_status)
+        return await afetch_contact(target, prepared, step, mock)
     owner = _owner()
+    thread = asyncio.create_task(asyncio.to_thread(fetch_batch, target, prepared, step, owner, mock))
     try:
-        counts = await asyncio.to_thread(fetch_batch, target, prepared, step, owner, mock_response, mock_status)
+        counts = await asyncio.shield(thread)
     except asyncio.CancelledError:
-        engine().stop_group(target.run_id)  # the thread sees it, writes what has come, and ends
+        await _stop(thread, owner)
         raise
     _log_counts(target, step, counts)
     return target
 
 
+async def _stop(thread: asyncio.Task[Counts], owner: str) -> None:
+    """Have a thread write what has come, and end."""
+    while not thread.done():
+        engine().stop_group(
+            owner
+        )  # again, if the thread had not yet come so far as to have what can be stopped
+        await asyncio.wait([thread], timeout=0.1)
+    if not thread.cancelled():
+        thread.exception()  # RunStopped, of which nobody wants to hear
+
+
 def render(target: Target, template: Message, output_key: str, node: str, when: str, on_failure: str) -> Any:
     """The body of `render_template`."""
+    if not isinstance(target, CampaignContext):
+        _refuse_other(target)
     step = Step(node or output_key, output_key, "render", "", when, on_failure, repr(template))
     step.check()
     if isinstance(target, CampaignContext):
         return render_contact(target, template, step)
     if not output_key:
         raise ValueError("render_template needs an output_key for a batch: the messages are stored under it.")
-    _refuse_other(target)
     _log_counts(target, step, render_batch(target, template, step, _owner()))
     return target
 
@@ -96,7 +108,9 @@ def _prepare(
 ) -> tuple[PreparedEndpoint, Step]:
     block = load_block(ApiEndpoint, endpoint, field="endpoint") if isinstance(endpoint, str) else endpoint
     if not isinstance(block, ApiEndpoint):
-        raise TypeError(f"endpoint is a {type(block).__name__}, and must be an ApiEndpoint or the name of one.")
+        raise TypeError(
+            f"endpoint is a {type(block).__name__}, and must be an ApiEndpoint or the name of one."
+        )
     if not output_key:
         raise ValueError("output_key is empty. Later steps read the output as {{ workflow.OUTPUT_KEY }}.")
     step = Step(node or output_key, output_key, "fetch", block.name, when, on_failure)
@@ -121,23 +135,35 @@ def _owner() -> str:
     return str(task_run.get_id() or uuid4())
 
 
-_said: set[tuple[str, str]] = set()
+def _mock(target: Target, step: Step, response: Any, status: int) -> Mock:
+    """The step's mock; in a live run one line of the log says that it is ignored."""
+    if response is not None and _is_first_of_live_run(target, step.node):
+        _logger().warning(
+            "Step %s: mock_response is ignored, since the run is live (simulate=False).", step.node
+        )
+    return Mock(response, status)
 
 
-def _say_if_mock_is_ignored(target: Target, step: Step) -> None:
-    simulate = (
-        target.simulate
-        if isinstance(target, CampaignContext)
-        else open_run(target.run_id, target.workspace).record.simulate
-    )
-    told = (str(flow_run.get_id()), step.node)
-    if not simulate and told not in _said:
-        _said.add(told)
-        _logger().warning("Step %s: mock_response is ignored, since the run is live (simulate=False).", step.node)
+_said: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+
+def _is_first_of_live_run(target: Target, node: str) -> bool:
+    if isinstance(target, Batch):
+        run = open_run(target.run_id, target.workspace)
+        return not run.record.simulate and run.say_once(f"mock {node}")
+    told = str(flow_run.get_id() or uuid4()), node
+    if target.simulate or told in _said:
+        return False
+    _said[told] = None
+    while len(_said) > 256:
+        _said.popitem(last=False)
+    return True
 
 
 def _log_counts(batch: Batch, step: Step, counts: Counts) -> None:
-    parts = ", ".join(f"{count:,} {code}" for code, count in sorted(counts.items())) or "nothing was left to do"
+    parts = (
+        ", ".join(f"{count:,} {code}" for code, count in sorted(counts.items())) or "nothing was left to do"
+    )
     _logger().info("Step %s, batch %s: %s.", step.node, batch.number, parts)
 
 
@@ -149,7 +175,8 @@ def _logger() -> Any:
 
 
 def run_name(parameters: dict[str, Any]) -> str:
-    """A task run's name, such as `Fetch API Data customer_profile #12`: the node, and the batch or the contact's id."""
+    """A task run's name, such as `Fetch API Data customer_profile #12`: the node, and the batch or the
+    contact's id."""
     target = parameters.get("target")
     node = parameters.get("node") or parameters.get("output_key") or ""
     task_name = "Render Template" if "template" in parameters else "Fetch API Data"

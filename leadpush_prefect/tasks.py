@@ -127,10 +127,10 @@ def _fetch_api_data(
         endpoint: An `ApiEndpoint`, or the name of a saved one.
         output_key: Where the answer is stored: later steps read `{{ workflow.OUTPUT_KEY }}`. An identifier.
         node: The step's name; by default the output key. An identifier.
-        when: A condition, such as `workflow.customer_profile.plan == 'pro'`; a contact that does not meet it is
-            skipped at this step. Empty: every contact.
-        on_failure: `stop`: the contact's workflow ends where it fails (and a task for one contact fails); `continue`:
-            it goes on without the output, and later steps must cope.
+        when: A condition, such as `workflow.customer_profile.plan == 'pro'`; a contact that does not meet it
+            is skipped at this step. Empty: every contact.
+        on_failure: `stop`: the contact's workflow ends where it fails (and a task for one contact fails);
+            `continue`: it goes on without the output, and later steps must cope.
         mock_response: The answer in a simulated run: an object or a list, or its text. Ignored in a live run.
         mock_status: The HTTP status of that answer. Default 200.
 
@@ -155,9 +155,7 @@ def _fetch_api_data(
         >>> welcome({"id": 7})
         'pro'
     """
-    return task_bodies.fetch(
-        target, endpoint, output_key, node, when, on_failure, mock_response, mock_status
-    )
+    return task_bodies.fetch(target, endpoint, output_key, node, when, on_failure, mock_response, mock_status)
 
 
 async def _afetch_api_data(
@@ -190,8 +188,8 @@ def _render_template(
 
     Args:
         target: A `CampaignContext`, or a `Batch` of a run.
-        template: A text, or an object or list whose texts are templates. It reads what an endpoint reads, but for
-            secrets; in a text, values print as they are.
+        template: A text, or an object or list whose texts are templates. It reads what an endpoint reads, but
+            for secrets; in a text, values print as they are.
         output_key: Where the messages of a batch are stored. Needed for a batch.
         node: The step's name; by default the output key.
         when: A condition, as in `fetch_api_data`.
@@ -221,6 +219,8 @@ _fetch_api_data.__name__ = "fetch_api_data"
 _afetch_api_data.__name__ = "afetch_api_data"
 _render_template.__name__ = "render_template"
 
-fetch_api_data: _Fetch = campaign_task("Fetch API Data", instead="await afetch_api_data(...)")(_fetch_api_data)
+fetch_api_data: _Fetch = campaign_task("Fetch API Data", instead="await afetch_api_data(...)")(
+    _fetch_api_data
+)
 afetch_api_data: _AsyncFetch = campaign_task("Fetch API Data")(_afetch_api_data)
 render_template: _Render = campaign_task("Render Template")(_render_template)

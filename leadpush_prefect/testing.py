@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from leadpush_prefect.engine import override_transport
-from leadpush_prefect.network.transport import HttpxTransport
+from leadpush_prefect.network.httpx_transport import HttpxTransport
 
 if TYPE_CHECKING:
     import httpx

@@ -1,13 +1,15 @@
 """A Block of any JSON: what can be used is used, what cannot is kept for `problems()`.
 
-Prefect's default UI saves any JSON as any field, and a run with a Block that does not load says nothing useful. So a
-field's value is read as kindly as it can be, null is the default, and anything else becomes a problem with a sentence.
+Prefect's default UI saves any JSON as any field, and a run with a Block that does not load says nothing
+useful. So a field's value is read as kindly as it can be, null is the default, and anything else becomes a
+problem with a sentence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from math import inf, isfinite
 from typing import Any
 
 from pydantic_core import PydanticUndefined
@@ -54,15 +56,30 @@ def _kind(value: Any) -> str:
 def text(value: Any) -> str:
     """Text, or the text of a number or boolean."""
     if isinstance(value, str):
+        if not (value.isascii() or _is_unicode(value)):
+            raise Unusable("text without halves of surrogate pairs")
         return value
     if isinstance(value, (bool, int, float)):
         return to_json(value)
     raise Unusable("text")
 
 
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def template(value: Any) -> str:
     """Text, or an object or list, which is the JSON text of a body."""
-    return to_json(value) if isinstance(value, (Mapping, list)) else text(value)
+    if not isinstance(value, (Mapping, list)):
+        return text(value)
+    try:
+        return to_json(value)
+    except TypeError:
+        raise Unusable("JSON that has a form in UTF-8, nested less than 250 levels") from None
 
 
 def number(value: Any) -> float:
@@ -70,9 +87,14 @@ def number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise Unusable("a number")
     try:
-        return float(value)
+        result = float(value)
     except ValueError:
         raise Unusable("a number") from None
+    except OverflowError:
+        result = inf
+    if not isfinite(result):
+        raise Unusable("a finite number")
+    return result
 
 
 def integer(value: Any) -> int:
@@ -87,8 +109,10 @@ def switch(value: Any) -> bool:
     """true or false, or their text."""
     if isinstance(value, bool):
         return value
+    if not isinstance(value, (str, int)):
+        raise Unusable("true or false")
     known = {"true": True, "1": True, "false": False, "0": False}
-    found = known.get(text(value).lower())
+    found = known.get(str(value).strip().lower())
     if found is None:
         raise Unusable("true or false")
     return found
@@ -97,7 +121,14 @@ def switch(value: Any) -> bool:
 def texts(value: Any) -> list[str]:
     """A list of texts, or one text."""
     items = value if isinstance(value, (list, tuple, set)) else [value]
-    return [text(item) for item in items]
+    return _each(text, items, "a list of texts")
+
+
+def _each(read: Callable[[Any], Any], items: Iterable[Any], wanted: str) -> list[Any]:
+    try:
+        return [read(item) for item in items]
+    except Unusable:
+        raise Unusable(wanted) from None
 
 
 def scalar(value: Any) -> Any:
@@ -108,7 +139,9 @@ def scalar(value: Any) -> Any:
 
 def scalars(value: Any) -> Any:
     """Text, a number or a boolean, or a list of such."""
-    return [scalar(item) for item in value] if isinstance(value, (list, tuple)) else scalar(value)
+    if isinstance(value, (list, tuple)):
+        return _each(scalar, value, "a list of texts, numbers or booleans")
+    return scalar(value)
 
 
 def anything(value: Any) -> Any:
@@ -120,16 +153,14 @@ def mapping(item: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
     """An object (or its JSON text) whose values are read one by one; those that cannot be used are named."""
 
     def read(value: Any) -> dict[str, Any]:
-        if isinstance(value, str) and value.strip():
+        if isinstance(value, str):
             try:
-                value = from_json(value)
+                value = from_json(text(value)) if value.strip() else {}
             except ValueError:
                 raise Unusable("an object") from None
-        if value == "":
-            return {}
         if not isinstance(value, Mapping):
             raise Unusable("an object")
-        return {str(key): _Entry(item, entry) for key, entry in value.items()}
+        return {text(key): _Entry(item, entry) for key, entry in value.items()}
 
     return read
 
@@ -197,4 +228,3 @@ def _unknown(name: str, fields: Mapping[str, Any]) -> Problem:
     near = get_close_matches(name, list(fields), n=1)
     remedy = f"The nearest name is {near[0]}." if near else f"There are {', '.join(fields)}."
     return Problem("error", name, "There is no such field.", remedy)
-

@@ -1,7 +1,7 @@
 """What goes over the wire, as plain data: a rendered request, an answer, and why there was none.
 
-`httpx.Request` rewrites `/x/../y`, takes CR LF in a header, and replaces a URL's query by `params`. So the truth is
-`RenderedRequest`, and `httpx.Request` is made from it for people.
+`httpx.Request` rewrites `/x/../y`, takes CR LF in a header, and replaces a URL's query by `params`. So the
+truth is `RenderedRequest`, and `httpx.Request` is made from it for people.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Which IP addresses a request may be sent to: only public unicast ones, unless the workspace allows the network.
+"""Which IP addresses a request may be sent to: public unicast ones, and those the workspace allows.
 
-Whoever writes an endpoint's URL, or the contact's attributes that it prints, must not be able to reach what only the
-worker can reach: its own machine, its network, its cloud's metadata service (CWE-918, server-side request forgery).
+Whoever writes an endpoint's URL, or the contact's attributes that it prints, must not be able to reach what
+only the worker can reach: its own machine, its network, its cloud's metadata service (CWE-918, server-side
+request forgery).
 
 This module is pure: it judges the address that is about to be connected, and resolves nothing.
 """
@@ -102,8 +103,9 @@ TEREDO = IPv6Network("2001::/32")  # RFC 4380
 def judge(address: str, allowed_networks: Sequence[Network] = ()) -> Verdict:
     """Say whether an address may be connected.
 
-    An IPv4 address inside an IPv6 one (IPv4-mapped, IPv4-compatible, NAT64, 6to4, Teredo) is taken out and judged:
-    the packet ends there. A scope id (`%eth0`) is ignored. What is no address in the usual spelling is refused.
+    An IPv4 address inside an IPv6 one (IPv4-mapped, IPv4-compatible, NAT64, 6to4, Teredo) is taken out and
+    judged: the packet ends there. A scope id (`%eth0`) is ignored. What is no address in the usual spelling
+    is refused.
 
     Args:
         address: An address as in a socket's address, such as `127.0.0.1` or `fe80::1%eth0`.

@@ -1,8 +1,8 @@
 """An answer's body: decompressed, counted, and never held past the limit.
 
-The decompression is ours, and not the HTTP library's, for three reasons: aiohttp takes a gzip stream that was cut off
-for a whole one, gives up on the head of an answer that names an encoding it does not know, and decodes what was not
-asked for (220 bytes of brotli become one piece of 256 MB).
+The decompression is ours, and not the HTTP library's, for three reasons: aiohttp takes a gzip stream that was
+cut off for a whole one, gives up on the head of an answer that names an encoding it does not know, and
+decodes what was not asked for (220 bytes of brotli become one piece of 256 MB).
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _decoder_for(encoding: str) -> _Decoder | None:
 
 
 class _Decoder:
-    """Decompresses gzip (RFC 1952, of several members too) or deflate (RFC 1950, or bare RFC 1951 as some send it)."""
+    """Decompresses gzip (RFC 1952, several members too) or deflate (RFC 1950, or bare as some send it)."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -122,7 +122,7 @@ class _Decoder:
             raise TransportFailed(Reason.DISCONNECTED, message, sent=True)
 
     def _has_stream_for(self, data: bytes) -> bool:
-        """See to it that there is a stream for the data; there is none for what follows the last one, such as padding."""
+        """See to it that there is a stream for the data; for padding after the last one there is none."""
         if not self._started:
             self._started = True
             self._stream = zlib.decompressobj(self._window_bits(data[0]))

@@ -14,18 +14,18 @@ __all__ = ["host_allowed"]
 def host_allowed(host: str, allowed_hosts: Sequence[str]) -> bool:
     """Say whether a host is among the allowed ones.
 
-    Names are compared label by label, as DNS does: without case, without a trailing dot, international names in
-    their ASCII form (RFC 5891, mapped as browsers do by UTS #46).
+    Names are compared label by label, as DNS does: without case, without a trailing dot, international names
+    in their ASCII form (RFC 5891, mapped as browsers do by UTS #46).
 
     Args:
         host: A name or an IP address, without port.
-        allowed_hosts: Each a host, or `*.example.com` for all hosts below `example.com`, at any depth, but not
-            `example.com` itself. None at all allows every host.
+        allowed_hosts: Each a host, or `*.example.com` for all hosts below `example.com`, at any depth, but
+            not `example.com` itself. None at all allows every host.
 
     >>> host_allowed("api.example.com", []), host_allowed("API.example.com.", ["api.example.com"])
     (True, True)
-    >>> [host_allowed(host, ["*.example.com"]) for host in ("eu.api.example.com", "example.com", "badexample.com")]
-    [True, False, False]
+    >>> [host_allowed(host, ["*.example.com"]) for host in ("a.b.example.com", "example.com")]
+    [True, False]
     >>> host_allowed("xn--mnchen-3ya.de", ["München.de"])
     True
     """

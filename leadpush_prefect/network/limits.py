@@ -13,8 +13,8 @@ BURST_SECONDS = 0.1  # the requests of this long may go out at once, which also 
 class RateLimit:
     """A token bucket for the tasks of one event loop.
 
-    The first to wait is the first to go. After a pause, at most `max(1, 0.1 * per_second)` go at once. A waiting task
-    that is cancelled takes no token with it.
+    The first to wait is the first to go. After a pause, at most `max(1, 0.1 * per_second)` go at once. A
+    waiting task that is cancelled takes no token with it.
 
     Args:
         per_second: The rate; 0 is no limit.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from leadpush_prefect.errors import Reason
 
@@ -85,40 +86,17 @@ def _may_retry(method: str, reason: Reason, status: int | None, sent: bool) -> b
 
 
 def _retry_after_seconds(text: str, now: datetime) -> float | None:
-    text = text.strip()
+    text = text.strip()[:64]  # longer than any date or number that is meant
     if re.fullmatch(r"[0-9]{1,18}", text):
         return float(text)
-    moment = _http_date(text, now)
+    moment = _http_date(text)
     return None if moment is None else max(0.0, (moment - now).total_seconds())
 
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-# RFC 9110, section 5.6.7. Not strptime: its names of days and months are the locale's.
-_TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
-_HTTP_DATES = tuple(
-    re.compile(pattern, re.ASCII)
-    for pattern in (
-        rf"\w{{3}}, (?P<day>\d\d) (?P<month>\w{{3}}) (?P<year>\d{{4}}) {_TIME} GMT",  # IMF-fixdate
-        rf"\w{{6,9}}, (?P<day>\d\d)-(?P<month>\w{{3}})-(?P<year>\d\d) {_TIME} GMT",  # RFC 850
-        rf"\w{{3}} (?P<month>\w{{3}}) (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",  # asctime
-    )
-)
-
-
-def _http_date(text: str, now: datetime) -> datetime | None:
-    found = next((match for pattern in _HTTP_DATES if (match := pattern.fullmatch(text))), None)
-    if found is None or found["month"] not in _MONTHS:
-        return None
-    year = int(found["year"]) if len(found["year"]) == 4 else _full_year(int(found["year"]), now)
-    clock = (int(found["hour"]), int(found["minute"]), min(int(found["second"]), 59))  # 60 is a leap second
+def _http_date(text: str) -> datetime | None:
+    """A date in any of the three formats of RFC 9110, section 5.6.7 (and what mail has beside them)."""
     try:
-        return datetime(year, _MONTHS.index(found["month"]) + 1, int(found["day"]), *clock, tzinfo=UTC)
-    except ValueError:
+        moment = parsedate_to_datetime(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
-
-
-def _full_year(two_digits: int, now: datetime) -> int:
-    """A year that would be more than 50 years ahead is the last century's (RFC 9110, section 5.6.7)."""
-    year = now.year - now.year % 100 + two_digits
-    return year - 100 if year > now.year + 50 else year

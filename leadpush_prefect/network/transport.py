@@ -1,7 +1,7 @@
-"""What sends requests: aiohttp, guarded; and an adapter for whatever speaks httpx.
+"""What sends requests: aiohttp, guarded.
 
-Both answer with an `Answer`, or raise `TransportFailed` with a `Reason`. Messages name the host and never the path, the
-query or an exception's own text, since a URL may hold what a contact would not like to read in a log.
+It answers with an `Answer`, or raises `TransportFailed` with a `Reason`. Messages name the host and never the
+path, the query or an exception's own text, since a URL may hold what a contact would not like to read in a log.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from ssl import SSLContext
-from typing import NamedTuple
 
 import aiohttp
-import httpx
 from aiohttp.abc import AbstractResolver
 from aiohttp.client_middlewares import ClientHandlerType
 from aiohttp.connector import AddrInfoType, Connection
@@ -28,12 +26,13 @@ from yarl import URL
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.addresses import Network, Verdict, judge
 from leadpush_prefect.network.body import read_excerpt, read_whole
+from leadpush_prefect.network.failures import Row, failure_of
 from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed
 
-__all__ = ["AiohttpTransport", "HttpxTransport"]
+__all__ = ["AiohttpTransport"]
 
 KEEPALIVE_SECONDS = 4.0
-"""Below the 5 s after which Node.js, Apache and uvicorn close an idle connection: a POST that meets the close is lost."""
+"""Below the 5 s after which Node.js, Apache and uvicorn hang up: a POST that meets the end is lost."""
 
 DNS_CACHE_SECONDS = 5
 
@@ -47,12 +46,12 @@ _OWN_HEADERS = frozenset({"content-length", "host", "transfer-encoding"})
 class AiohttpTransport:
     """Sends requests over aiohttp, to public addresses only.
 
-    The guard sits where a socket is made, so it sees each address that is about to be connected: no spelling of a URL
-    and no answer of a name server gets around it. Nothing is followed, resent, remembered (cookies) or taken from the
-    environment (proxies, `.netrc`).
+    The guard sits where a socket is made, so it sees each address that is about to be connected: no spelling
+    of a URL and no answer of a name server gets around it. Nothing is followed, resent, remembered (cookies)
+    or taken from the environment (proxies, `.netrc`).
 
-    It belongs to the event loop of its first `send`. The number of connections is the caller's to bound, by how much
-    it sends at once.
+    It belongs to the event loop of its first `send`. The number of connections is the caller's to bound, by
+    how much it sends at once.
 
     Args:
         allowed_networks: Networks that may be connected although they are not public.
@@ -69,8 +68,8 @@ class AiohttpTransport:
     >>> try:
     ...     asyncio.run(ask())
     ... except TransportFailed as failure:
-    ...     print(f"{failure.reason}: {failure.message}")
-    address_blocked: 127.0.0.1:8000 has the address 127.0.0.1 (loopback, RFC 1122), which allowed_networks does not allow.
+    ...     print(failure.message)
+    127.0.0.1:8000 has the address 127.0.0.1 (loopback, RFC 1122), which allowed_networks does not allow.
     """
 
     def __init__(
@@ -94,13 +93,14 @@ class AiohttpTransport:
         Args:
             request: What to send.
             timeout_seconds: From now to the last byte of the answer.
-            max_response_bytes: How large the body of a 2xx may be, decompressed. Of any other answer, at most 4,096
-                bytes are read, and as many as have come when the time is up or the connection ends.
+            max_response_bytes: How large the body of a 2xx may be, decompressed. Of any other answer, at most
+                4,096 bytes are read, and as many as have come when the time is up or the connection ends.
 
         Raises:
             TransportFailed: if there is no whole answer.
-            ValueError: if the request cannot be sent as it stands: a URL with user, fragment, space or control
-                characters, or a header that is the connection's own (Host, Content-Length, Transfer-Encoding).
+            ValueError: if the request cannot be sent as it stands: a URL with user, fragment, space or
+                control characters, or a header that is the connection's own (Host, Content-Length,
+                Transfer-Encoding).
         """
         session = self._session or self._open()
         origin, target = _split(request.url)
@@ -140,8 +140,8 @@ class AiohttpTransport:
             auto_decompress=False,
             trust_env=False,
         )
-        # Otherwise aiohttp sends an idempotent request again by itself when a reused connection ends. That is a
-        # second request that nobody has counted. There is no public switch; a test counts at the server.
+        # Otherwise aiohttp sends an idempotent request again by itself when a reused connection ends. That is
+        # a second request that nobody has counted. There is no public switch; a test counts at the server.
         self._session._retry_connection = False
         return self._session
 
@@ -167,8 +167,8 @@ class AiohttpTransport:
 class _AddressBlocked(OSError):
     """The guard refuses an address.
 
-    An OSError, so that the other addresses of the host are tried. If all fail, aiohappyeyeballs raises the first error
-    as it is only if all have the same text: so this text must not name the address.
+    An OSError, so that the other addresses of the host are tried. If all fail, aiohappyeyeballs raises the
+    first error as it is only if all have the same text: so this text must not name the address.
     """
 
     def __init__(self, verdict: Verdict) -> None:
@@ -232,7 +232,8 @@ def _folded_names(names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(name.lower() for name in names)
 
 
-# The target is visible ASCII without the `#` that begins a fragment; nothing that ends a line, nothing to be encoded.
+# The target is visible ASCII without the `#` of a fragment: nothing that ends a line or is still to be
+# encoded.
 _URL = re.compile(
     r"(https?://(?:\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?)((?:[/?][!\"$-~]*)?)",
     re.IGNORECASE,
@@ -242,8 +243,8 @@ _URL = re.compile(
 def _split(url: str) -> tuple[URL, str]:
     """The URL's origin, and what stands after it, to the letter.
 
-    yarl drops CR, LF, TAB and a bare `?` when it parses a URL, and takes 20 us. So it parses only the origin, and the
-    whole target, query and all, is later handed to it as a path, which it keeps as it is.
+    yarl drops CR, LF, TAB and a bare `?` when it parses a URL, and takes 20 us. So it parses only the origin,
+    and the whole target, query and all, is later handed to it as a path, which it keeps as it is.
     """
     parts = _URL.fullmatch(url)
     if parts is None:
@@ -294,7 +295,8 @@ async def _read(response: aiohttp.ClientResponse, hop: _Hop, limit: int) -> Answ
         else:
             body = await _read_excerpt(pieces, encoding)
     finally:
-        # An answer that was read to its end has given its connection back: it may be another request's by now.
+        # An answer that was read to its end has given its connection back: it may be another request's by
+        # now.
         if not response.closed:
             response.close()
             hop.abort()
@@ -308,62 +310,53 @@ async def _read_excerpt(pieces: AsyncIterator[bytes], encoding: str) -> bytes:
     return bytes(excerpt)
 
 
-class _Row(NamedTuple):
-    """What an exception of a library means."""
-
-    error: type[Exception]
-    reason: Reason
-    sentence: str
-    unsent: bool = False  # no byte can have been sent
-
-
 # The first row that fits counts, so the most specific stand first.
 _AIOHTTP_TABLE = (
-    _Row(
+    Row(
         _AddressBlocked,
         Reason.ADDRESS_BLOCKED,
         "{where} has the address {detail}, which allowed_networks does not allow.",
         unsent=True,
     ),
-    _Row(
+    Row(
         aiohttp.InvalidURL,  # aiohttp refuses such spellings before there is a sockaddr
         Reason.ADDRESS_BLOCKED,
         "{where} is not an IPv4 address in the usual spelling; allowed_networks cannot allow it.",
         unsent=True,
     ),
-    _Row(
+    Row(
         aiohttp.ClientConnectorDNSError,
         Reason.DNS_FAILED,
         "The name of {where} cannot be resolved{detail}.",
         unsent=True,
     ),
-    _Row(
+    Row(
         aiohttp.ClientConnectorCertificateError,
         Reason.TLS_FAILED,
         "The certificate of {where} is not accepted{detail}.",
         unsent=True,
     ),
-    _Row(
+    Row(
         aiohttp.ClientSSLError,
         Reason.TLS_FAILED,
         "The TLS handshake with {where} failed{detail}.",
         unsent=True,
     ),
-    _Row(
+    Row(
         aiohttp.ClientConnectorError,
         Reason.CONNECT_FAILED,
         "No connection to {where} could be made{detail}.",
         unsent=True,
     ),
-    _Row(TimeoutError, Reason.TIMEOUT, "There was no whole answer from {where} within {seconds:g} s."),
-    _Row(aiohttp.ClientResponseError, Reason.PROTOCOL_ERROR, "The answer of {where} is not valid HTTP."),
-    _Row(HttpProcessingError, Reason.PROTOCOL_ERROR, "The answer of {where} is not valid HTTP."),
-    _Row(
+    Row(TimeoutError, Reason.TIMEOUT, "There was no whole answer from {where} within {seconds:g} s."),
+    Row(aiohttp.ClientResponseError, Reason.PROTOCOL_ERROR, "The answer of {where} is not valid HTTP."),
+    Row(HttpProcessingError, Reason.PROTOCOL_ERROR, "The answer of {where} is not valid HTTP."),
+    Row(
         aiohttp.ClientPayloadError,
         Reason.DISCONNECTED,
         "The connection to {where} ended before the answer was complete.",
     ),
-    _Row(
+    Row(
         aiohttp.ClientConnectionError,
         Reason.DISCONNECTED,
         "The connection to {where} ended before the answer.",
@@ -377,17 +370,9 @@ def _aiohttp_failure(error: Exception, origin: URL, seconds: float, *, sent: boo
     cause = getattr(error, "os_error", None)
     if isinstance(cause, _AddressBlocked):
         error = cause
-    return _failure(
+    return failure_of(
         _AIOHTTP_TABLE, error, where=_where(origin), seconds=seconds, detail=_detail(error), sent=sent
     )
-
-
-def _failure(
-    table: tuple[_Row, ...], error: Exception, *, where: str, seconds: float, detail: str, sent: bool
-) -> TransportFailed:
-    row = next(row for row in table if isinstance(error, row.error))
-    sentence = row.sentence.format(where=where, seconds=seconds, detail=detail)
-    return TransportFailed(row.reason, sentence, sent=sent and not row.unsent)
 
 
 def _detail(error: Exception) -> str:
@@ -404,91 +389,3 @@ def _detail(error: Exception) -> str:
         case _:
             return ""
     return f": {text}" if text else ""
-
-
-class HttpxTransport:
-    """Sends requests over any httpx transport: a double in a test, an application in this process.
-
-    No address is judged, and what the transport follows, resends or takes from the environment is its own affair.
-
-    Args:
-        transport: Such as `httpx.MockTransport` or `httpx.ASGITransport`. Closing it stays with its owner.
-
-    >>> async def ask() -> Answer:
-    ...     double = httpx.MockTransport(lambda request: httpx.Response(200, json={"plan": "pro"}))
-    ...     request = RenderedRequest("GET", "https://crm.example/customers/42", ())
-    ...     return await HttpxTransport(double).send(request, timeout_seconds=1, max_response_bytes=1000)
-    >>> asyncio.run(ask()).body
-    b'{"plan":"pro"}'
-    """
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    async def send(
-        self, request: RenderedRequest, *, timeout_seconds: float, max_response_bytes: int
-    ) -> Answer:
-        """Send a request, and read its answer within the limits, as `AiohttpTransport.send` does.
-
-        Raises:
-            TransportFailed: if there is no whole answer.
-        """
-        deadline = asyncio.get_running_loop().time() + timeout_seconds
-        try:
-            async with asyncio.timeout_at(deadline):
-                response = await self._transport.handle_async_request(request.to_httpx())
-            try:
-                return await _read_httpx(response, deadline, max_response_bytes)
-            finally:
-                await response.aclose()
-        except _HTTPX_ERRORS as error:
-            failure = _failure(
-                _HTTPX_TABLE, error, where=request.host, seconds=timeout_seconds, detail="", sent=True
-            )
-        raise failure
-
-
-async def _read_httpx(response: httpx.Response, deadline: float, limit: int) -> Answer:
-    encoding = response.headers.get("Content-Encoding", "")
-    if 200 <= response.status_code < 300:
-        async with asyncio.timeout_at(deadline):
-            length = response.headers.get("Content-Length")
-            body = await read_whole(_pieces(response), encoding=encoding, length=length, limit=limit)
-    else:
-        excerpt = bytearray()
-        with suppress(TransportFailed, *_HTTPX_ERRORS):
-            async with asyncio.timeout_at(deadline):
-                await read_excerpt(_pieces(response), excerpt, encoding=encoding)
-        body = bytes(excerpt)
-    return Answer(response.status_code, dict(response.headers.multi_items()), body)
-
-
-async def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
-    # The stream and not `aiter_raw()`, which refuses a response made from a text, since httpx has read that already.
-    if not isinstance(response.stream, httpx.AsyncByteStream):
-        raise TypeError(f"an asynchronous httpx transport answered with a {type(response.stream).__name__}")
-    async for piece in response.stream:
-        yield piece
-
-
-_HTTPX_TABLE = (
-    _Row(
-        httpx.ConnectTimeout,
-        Reason.TIMEOUT,
-        "There was no connection to {where} within {seconds:g} s.",
-        unsent=True,
-    ),
-    _Row(httpx.PoolTimeout, Reason.TIMEOUT, "There was no free connection to {where}.", unsent=True),
-    _Row(httpx.TimeoutException, Reason.TIMEOUT, "There was no whole answer from {where} in time."),
-    _Row(TimeoutError, Reason.TIMEOUT, "There was no whole answer from {where} within {seconds:g} s."),
-    _Row(httpx.ConnectError, Reason.CONNECT_FAILED, "No connection to {where} could be made.", unsent=True),
-    _Row(httpx.RemoteProtocolError, Reason.PROTOCOL_ERROR, "The answer of {where} is not valid HTTP."),
-    _Row(httpx.DecodingError, Reason.PROTOCOL_ERROR, "The answer of {where} cannot be decompressed."),
-    _Row(
-        httpx.NetworkError,
-        Reason.DISCONNECTED,
-        "The connection to {where} ended before the answer was complete.",
-    ),
-)
-
-_HTTPX_ERRORS = tuple(row.error for row in _HTTPX_TABLE)

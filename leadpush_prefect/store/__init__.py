@@ -1,1 +1,1 @@
-"""Where runs, their contacts and the outcomes of their steps live: SQLAlchemy Core, on SQLite or PostgreSQL."""
+"""Where runs, their contacts and their outcomes live: SQLAlchemy Core on SQLite or PostgreSQL."""

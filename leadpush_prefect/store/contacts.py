@@ -1,4 +1,4 @@
-"""The contacts of a run, written and deleted in pieces: a transaction is short, however large the audience."""
+"""A run's contacts, written and deleted in pieces: transactions are short, however large the audience."""
 
 from __future__ import annotations
 

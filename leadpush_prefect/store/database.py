@@ -1,7 +1,8 @@
-"""The engine on the database's URL, its transactions, and the little that differs between SQLite and PostgreSQL.
+"""The engine on the database's URL, its transactions, and the little that differs between SQLite and
+PostgreSQL.
 
-Readers and writers say which they are, `reading(engine)` and `writing(engine)`: on SQLite a transaction that reads
-before it writes fails with "database is locked", whatever the timeout, unless it began as a writer.
+Readers and writers say which they are, `reading(engine)` and `writing(engine)`: on SQLite a transaction that
+reads before it writes fails with "database is locked", whatever the timeout, unless it began as a writer.
 """
 
 from __future__ import annotations
@@ -117,7 +118,9 @@ def insert_rows(
         return
     text, names = _insert_text(connection.dialect, table, overwrite)
     # Straight to the driver: what SQLAlchemy does to each row takes longer than SQLite does.
-    connection.exec_driver_sql(text, [dict(zip(names, row, strict=True)) for row in rows] if names else list(rows))
+    connection.exec_driver_sql(
+        text, [dict(zip(names, row, strict=True)) for row in rows] if names else list(rows)
+    )
 
 
 @lru_cache(maxsize=64)
@@ -134,7 +137,9 @@ def _insert(dialect: Dialect, table: Table) -> sqlite.Insert | postgresql.Insert
 
 def _overwriting(statement: Any, table: Table) -> Any:
     keys = [column.name for column in table.primary_key]
-    rest = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+    rest = {
+        column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys
+    }
     return statement.on_conflict_do_update(index_elements=keys, set_=rest)
 
 
@@ -147,7 +152,9 @@ def _address(url: str | URL) -> URL:
         return address
     path = address.database or ""
     if path in ("", ":memory:") or path.startswith("file:"):
-        raise LeadpushError("The store needs a file: sqlite:////data/outputs.db. A database in memory has one owner.")
+        raise LeadpushError(
+            "The store needs a file: sqlite:////data/outputs.db. A database in memory has one owner."
+        )
     return address.set(database=os.path.abspath(path))
 
 
@@ -213,8 +220,8 @@ def _prepare(engine: Engine) -> None:
     version = _version(engine) or 0
     if version > SCHEMA_VERSION:
         raise LeadpushError(
-            f"The database was written by a newer leadpush-prefect (its tables are version {version}, this one "
-            f"knows {SCHEMA_VERSION}). Upgrade leadpush-prefect here."
+            f"The database was written by a newer leadpush-prefect (its tables are version {version}, this "
+            f"one knows {SCHEMA_VERSION}). Upgrade leadpush-prefect here."
         )
 
 

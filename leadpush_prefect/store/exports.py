@@ -7,14 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Label, Row, select
 
-from leadpush_prefect.outcome import Failure
+from leadpush_prefect.outcome import Failure, Outcome
+from leadpush_prefect.store.contacts import contact_number
 from leadpush_prefect.store.database import reading
-from leadpush_prefect.store.outcomes import FAILED, FETCHED, read_failure
+from leadpush_prefect.store.outcomes import FAILED, FETCHED, read_failure, read_outcome
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact, outcome
 from leadpush_prefect.store.steps import StepRecord, list_steps
 
-__all__ = ["iter_failures", "iter_outputs"]
+__all__ = ["contact_outcomes", "iter_failures", "iter_outputs"]
 
 PIECE = 1000
 
@@ -48,6 +49,18 @@ def iter_outputs(
         yield from found.values()
 
 
+def contact_outcomes(engine: Engine, run: RunRecord, contact_id: str) -> list[tuple[str, Outcome]] | None:
+    """What the steps did for one contact: node and outcome, in their order; None if it is not in the run."""
+    number = contact_number(engine, run.key, contact_id)
+    if number is None:
+        return None
+    nodes = {step.step: step.node for step in list_steps(engine, run)}
+    these = outcome.c.run == run.key, outcome.c.number == number, outcome.c.step.in_(list(nodes))
+    with reading(engine) as connection:
+        rows = connection.execute(select(outcome).where(*these).order_by(outcome.c.step)).all()
+    return [(nodes[row.step], read_outcome(row)) for row in rows]
+
+
 def _failures(engine: Engine, run: RunRecord, step: StepRecord) -> Iterator[tuple[str, str, Failure]]:
     start = 0
     while rows := _failed_rows(engine, run, step, start):
@@ -74,7 +87,8 @@ def _outputs(
         select(outcome.c.number, _contact_id(), outcome.c.step, outcome.c.output)
         .where(outcome.c.run == run.key, outcome.c.step.in_(list(keys)), outcome.c.status == FETCHED)
         .where(outcome.c.number.between(start, start + PIECE - 1))
-        .order_by(outcome.c.number, outcome.c.step)  # of two steps under one key, the later one's output counts
+        # Of two steps under one key, the later one's output counts.
+        .order_by(outcome.c.number, outcome.c.step)
     )
     found: dict[int, tuple[str, dict[str, str]]] = {}
     for number, contact_id, step, text in connection.execute(statement):

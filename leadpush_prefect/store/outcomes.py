@@ -7,7 +7,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, ScalarSelect, Select, and_, bindparam, false, func, or_, select, true
+from sqlalchemy import (
+    Connection,
+    Engine,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from leadpush_prefect.errors import LeadpushError, Reason
@@ -27,6 +39,7 @@ __all__ = [
     "failed_at",
     "pending",
     "read_failure",
+    "read_outcome",
     "status_at",
     "write_outcomes",
 ]
@@ -54,9 +67,9 @@ def pending(
 ) -> Iterator[list[PendingContact]]:
     """The contacts that a step has to touch, in order, in pieces; each piece is read when it is asked for.
 
-    These are the contacts without outcome at the step that are subscribed (or the run includes the others) and
-    have not failed at an earlier step that stops the workflow. From the second execution on, a step that stops
-    the workflow tries those again that failed at it.
+    These are the contacts without outcome at the step that are subscribed (or the run includes the others)
+    and have not failed at an earlier step that stops the workflow. From the second execution on, a step that
+    stops the workflow tries those again that failed at it.
 
     No transaction is open between two pieces.
 
@@ -103,8 +116,8 @@ def eligible(run: RunRecord) -> ColumnElement[bool]:
     return and_(contact.c.run == run.key, true() if run.include_unsubscribed else contact.c.subscribed)
 
 
-# The database shall ask for each contact by the primary key, and is left no other way: PostgreSQL, whose statistics
-# know nothing of a new run, would join the tables by comparing each row with each.
+# The database shall ask for each contact by the primary key, and is left no other way: PostgreSQL, whose
+# statistics know nothing of a new run, would join the tables by comparing each row with each.
 def status_at(step: int) -> ScalarSelect[int]:
     """Of `contact`: the status of its outcome at a step, or NULL."""
     there = outcome.alias("there")
@@ -115,6 +128,13 @@ def status_at(step: int) -> ScalarSelect[int]:
 def failed_at(steps: Sequence[int]) -> ColumnElement[bool]:
     """Of `contact`: those that failed at one of the steps."""
     return or_(false(), *(func.coalesce(status_at(step), FETCHED) == FAILED for step in steps))
+
+
+def read_outcome(row: Row[*tuple[Any, ...]]) -> Outcome:
+    """An outcome from its row."""
+    status = next(status for status, code in _CODES.items() if code == row.status)
+    failure = read_failure(row.detail) if row.detail else None
+    return Outcome(status, row.output, failure, row.microseconds / 1_000_000, row.attempts, row.bytes)
 
 
 def read_failure(detail: str) -> Failure:
@@ -131,7 +151,7 @@ def _step(steps: Sequence[StepRecord], number: int) -> StepRecord:
 
 
 def _waiting(run: RunRecord, step: StepRecord) -> Select[int, str]:
-    """Those without outcome at the step, stopped ones among them: it is quicker to sort these out by the piece."""
+    """Those without outcome at the step; the stopped among them are more quickly sorted out by the piece."""
     tries_again = run.execution > 1 and step.on_failure == "stop"
     status = status_at(step.step)
     return (

@@ -13,7 +13,15 @@ from leadpush_prefect.store.contacts import delete_contacts
 from leadpush_prefect.store.database import insert_or_ignore, reading, writing
 from leadpush_prefect.store.schema import run as runs
 
-__all__ = ["RunRecord", "batch_range", "begin_run", "find_run", "find_run_by_prefix", "finish_run", "list_runs"]
+__all__ = [
+    "RunRecord",
+    "batch_range",
+    "begin_run",
+    "find_run",
+    "find_run_by_prefix",
+    "finish_run",
+    "list_runs",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +82,8 @@ def begin_run(
 ) -> RunRecord:
     """Begin the first execution of a run, or the next one where the id is known.
 
-    The next execution goes on with the contacts of the first. Where their snapshot is not whole, what there is of
-    it is deleted, and the status is `snapshotting` again.
+    The next execution goes on with the contacts of the first. Where their snapshot is not whole, what there
+    is of it is deleted, and the status is `snapshotting` again.
 
     Raises:
         LeadpushError: if the run began as another campaign, in another workspace, or with other settings.
@@ -161,8 +169,8 @@ def _refuse_another(former: RunRecord, asked: dict[str, object]) -> None:
     for name, value in asked.items():
         if getattr(former, name) != value:
             raise LeadpushError(
-                f"Run {former.run_id} began with {name} {getattr(former, name)!r} and cannot go on with {value!r}. "
-                "Use a run id of its own."
+                f"Run {former.run_id} began with {name} {getattr(former, name)!r} and cannot go on with "
+                f"{value!r}. Use a run id of its own."
             )
 
 

@@ -1,7 +1,7 @@
 """The tables. All are named `leadpush_...`, since the database may be shared.
 
-There are no foreign keys: they would cost a lookup per contact, and every row is written by a function of this
-package under a run that exists.
+There are no foreign keys: they would cost a lookup per contact, and every row is written by a function of
+this package under a run that exists.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ run = Table(
     sqlite_autoincrement=True,  # the key of a deleted run is not given to another
 )
 
-# Contacts are numbered from 0 in each run: integer keys are ten times as fast as ids (facts/engine.md). That no id
-# comes twice is asked once, at the end of the snapshot: an index on it would make a large one 2.5 times as slow.
+# Contacts are numbered from 0 in each run: integer keys are ten times as fast as ids (facts/engine.md). That
+# no id comes twice is asked once, at the end of the snapshot: an index on it would make a large one 2.5 times
+# as slow.
 contact = Table(
     "leadpush_contact",
     metadata,
@@ -59,7 +60,7 @@ contact = Table(
     Column("contact_id", Text, nullable=False),
     Column("subscribed", Boolean, nullable=False),
     Column("data", Text, nullable=False),  # the contact as JSON
-    Column("place", Text, nullable=False),  # where it stood in the audience: both of two namesakes can be named
+    Column("place", Text, nullable=False),  # where it stood in the audience
     sqlite_with_rowid=False,
 )
 

@@ -36,8 +36,8 @@ def snapshot(
 ) -> RunRecord:
     """Write the contacts of a run, a thousand at a time, and divide them into batches.
 
-    Until all are written the run has no contacts; an exception, also of the iterable, deletes what was written.
-    Where the run has its snapshot from an earlier execution, the contacts are not read.
+    Until all are written the run has no contacts; an exception, also of the iterable, deletes what was
+    written. Where the run has its snapshot from an earlier execution, the contacts are not read.
 
     Args:
         engine: The database.

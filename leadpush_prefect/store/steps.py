@@ -146,8 +146,8 @@ def _refuse_taken_key(step: StepRecord, known: Sequence[StepRecord]) -> None:
         if other.output_key == step.output_key and not (other.condition and step.condition):
             raise StepRefused(
                 Reason.OUTPUT_KEY_TAKEN,
-                f"The nodes {other.node} and {step.node} both store under {step.output_key}. Give one of them "
-                "another output_key, or give each a when= of its own.",
+                f"The nodes {other.node} and {step.node} both store under {step.output_key}. Give one "
+                "of them another output_key, or give each a when= of its own.",
             )
 
 
@@ -159,5 +159,6 @@ def _node(connection: Connection, run: RunRecord, step: int) -> str:
 def _run_twice(node: str, batch: int) -> StepRefused:
     return StepRefused(
         Reason.OUTPUT_KEY_TAKEN,
-        f"The step {node} has already run for batch {batch} in this run. Give the second one a node of its own.",
+        f"The step {node} has already run for batch {batch} in this run. "
+        "Give the second one a node of its own.",
     )

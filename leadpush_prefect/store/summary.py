@@ -106,8 +106,8 @@ def summarize(engine: Engine, run: RunRecord) -> RunSummary:
 def unreached(engine: Engine, run: RunRecord) -> list[tuple[str, int, int]]:
     """Contacts that have not reached a step, though no failure has stopped them: node, batch, how many.
 
-    The steps are those of the run's last execution. If it declared none, the node is empty, and all contacts that
-    the run may touch are listed by batch.
+    The steps are those of the run's last execution. If it declared none, the node is empty, and all contacts
+    that the run may touch are listed by batch.
     """
     if not run.contacts:
         return []
@@ -159,7 +159,11 @@ def _summary(connection: Connection, run: RunRecord, step: StepRecord, stops: Se
 
 def _counts(connection: Connection, run: RunRecord, step: StepRecord) -> Sequence[Row[*tuple[Any, ...]]]:
     o = outcome.c
-    total = func.count().label("contacts"), func.sum(o.attempts).label("requests"), func.sum(o.bytes).label("size")
+    total = (
+        func.count().label("contacts"),
+        func.sum(o.attempts).label("requests"),
+        func.sum(o.bytes).label("size"),
+    )
     here = select(o.status, o.code, *total).where(o.run == run.key, o.step == step.step)
     return connection.execute(here.group_by(o.status, o.code)).all()
 

@@ -1,7 +1,7 @@
 """Templates: the sandboxed Jinja of endpoints, conditions and messages.
 
-`values` says how data is read, `sandbox` which Jinja there is, `places` how a value is escaped where it lands, and
-`compiler` puts the three together, once per template. Nothing here knows of HTTP or Prefect.
+`values` says how data is read, `sandbox` which Jinja there is, `places` how a value is escaped where it
+lands, and `compiler` puts the three together, once per template. Nothing here knows of HTTP or Prefect.
 """
 
 from leadpush_prefect.templates.compiler import (

@@ -1,8 +1,9 @@
 """Where a value lands, and how it is escaped there.
 
-A `Place` reads the literal text of a template from left to right, keeps in which state it is (in a URL: host, path or
-query; in JSON: inside a string or not), and says how a value that is printed in that state is escaped. Branches and
-loops may leave several states possible; a place then escapes for the strictest, or refuses.
+A `Place` reads the literal text of a template from left to right, keeps in which state it is (in a URL: host,
+path or query; in JSON: inside a string or not), and says how a value that is printed in that state is
+escaped. Branches and loops may leave several states possible; a place then escapes for the strictest, or
+refuses.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ __all__ = [
     "ESCAPES",
     "FORM",
     "HEADER",
+    "JSON_LEAF",
+    "JSON_STRING",
     "JSON_TEXT",
     "QUERY_VALUE",
     "TEXT",
     "URL",
     "Place",
-    "escape_url_literal",
 ]
 
 State = str
@@ -45,19 +47,19 @@ class Place:
         name: In words.
         start: The state before the first character.
         feed: The state after some literal text; raises `TemplateFailed` where that text cannot stand.
-        escape: The name of the escape for a value in one of these states, given the expression's path if it is one.
-        literal: What becomes of the literal text itself in a state.
-        printed: The state after a value, where it is another than before.
-        unwrapped: The filter that gives what is escaped already, and so is left out.
-        blocks: Whether macros and blocks, whose output is text that is printed again, may be used.
-        keeps_filters: Whether `urlencode` and `tojson` are ordinary filters, because nothing is escaped here.
+        escape: The name of the escape for a value in one of these states, given the expression's path if it
+            is one. literal: What becomes of the literal text itself in one of these states. printed: The
+            state after a value, where it is another than before. unwrapped: The filter that gives what is
+            escaped already, and so is left out. blocks: Whether macros and blocks, whose output is text that
+            is printed again, may be used. keeps_filters: Whether `urlencode` and `tojson` are ordinary
+            filters, because nothing is escaped here.
     """
 
     name: str
     start: State
     feed: Callable[[State, str], State]
     escape: Callable[[frozenset[State], str], str]
-    literal: Callable[[State, str], str] = lambda state, text: text
+    literal: Callable[[frozenset[State], str], str] = lambda states, text: text
     printed: Mapping[State, State] = field(default_factory=dict)
     unwrapped: str = ""
     blocks: bool = True
@@ -67,7 +69,7 @@ class Place:
 # The escapes: a value and its path in, text out
 
 
-def _text(value: Any, path: str) -> str:
+def _text(value: Any, _path: str = "") -> str:
     if isinstance(value, Nothing):
         return str(value)  # raises for one that may not be used
     return to_text(value)
@@ -76,15 +78,16 @@ def _text(value: Any, path: str) -> str:
 def _host(value: Any, path: str) -> str:
     if isinstance(value, Missing) or not isinstance(value, str):
         _must_be_there(value, path, "the host of a URL")
-    return escape_url_literal("start", str(value).strip())  # the workspace's author wrote it
+    return _url_literal(frozenset({"start"}), to_text(value).strip())  # the workspace's author wrote it
 
 
 def _path_segment(value: Any, path: str) -> str:
     if type(value) is not str:
         _must_be_there(value, path, "the path of a URL")
-        if isinstance(value, (dict, list, tuple)):
+        if isinstance(value, (Mapping, list, tuple)):
             raise TemplateFailed(
-                Reason.TEMPLATE_INVALID, f"{path} is a list or an object, which has no place in the path of a URL."
+                Reason.TEMPLATE_INVALID,
+                f"{path} is a list or an object, which has no place in the path of a URL.",
             )
         value = to_text(value)
     if not value:
@@ -100,32 +103,32 @@ def _must_be_there(value: Any, path: str, place: str) -> None:
         raise TemplateFailed(Reason.TEMPLATE_MISSING, f"{path} is {what}, and it stands in {place}.")
 
 
-def _query(value: Any, path: str) -> str:
-    return quote(value if type(value) is str else _text(value, path), safe="")
+def _query(value: Any, _path: str) -> str:
+    return quote(value if type(value) is str else _text(value), safe="")
 
 
-def _form(value: Any, path: str) -> str:
-    return quote_plus(_text(value, path))
+def _form(value: Any, _path: str) -> str:
+    return quote_plus(_text(value))
 
 
-def _json_string(value: Any, path: str) -> str:
-    return json.dumps(_text(value, path), ensure_ascii=False)[1:-1]
+def _json_string(value: Any, _path: str) -> str:
+    return json.dumps(_text(value), ensure_ascii=False)[1:-1]
 
 
-def _json_value(value: Any, path: str) -> str:
+def _json_value(value: Any, _path: str = "") -> str:
     if isinstance(value, Missing):
         value.raise_missing()
     return "null" if isinstance(value, Nothing) else to_json(value)
 
 
-def _json_leaf(value: Any, path: str) -> str:
-    """The whole of a string leaf: it keeps its type, and a missing one is the empty text between the quotes."""
+def _json_leaf(value: Any, _path: str = "") -> str:
+    """The whole of a string leaf: it keeps its type, and a missing one is the empty text."""
     if isinstance(value, Missing):
         value.raise_missing()
     return '""' if isinstance(value, Nothing) else to_json(value)
 
 
-def _truth(value: Any, path: str) -> str:
+def _truth(value: Any, _path: str = "") -> str:
     return "1" if value else ""
 
 
@@ -145,7 +148,7 @@ ESCAPES: Mapping[str, Callable[[Any, str], str]] = {
 # Places with a single state
 
 
-def _same(state: State, text: str) -> State:
+def _same(state: State, _text: str) -> State:
     return state
 
 
@@ -155,7 +158,15 @@ def _always(name: str) -> Callable[[frozenset[State], str], str]:
 
 TEXT = Place("text", "", _same, _always("text"), keeps_filters=True)
 HEADER = Place("a header", "", _same, _always("text"))
-QUERY_VALUE = Place("a query value", "", _same, _always("text"), unwrapped="urlencode")
+QUERY_VALUE = Place(
+    "a query value",
+    "",
+    _same,
+    _always("query value"),
+    literal=lambda states, text: quote(text, safe=""),
+    unwrapped="urlencode",
+    blocks=False,
+)
 OTHER_BODY = Place("a body that is neither JSON nor a form", "", _same, _always("text"))
 FORM = Place("a form", "", _same, _always("form value"), unwrapped="urlencode", blocks=False)
 CONDITION = Place("a condition", "", _same, _always("truth"))
@@ -163,7 +174,9 @@ CONDITION = Place("a condition", "", _same, _always("truth"))
 
 # A URL: host, then path, then query (RFC 3986, section 3)
 
+_BEFORE_PATH = frozenset({"start", "variable", "host"})
 _SCHEME = re.compile(r"\s*https?://", re.IGNORECASE)
+_PATH_BEGINS = re.compile(r"[/?#]")
 _NOT_IN_URL = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]")
 
 
@@ -174,11 +187,11 @@ def _feed_url(state: State, text: str) -> State:
         return _feed_url("host", text.split("://", 1)[1])
     if state == "variable" and text:
         state = "host"
-    if state == "host" and (at := re.search(r"[/?#]", text)):
+    if state == "host" and (at := _PATH_BEGINS.search(text)):
         return _feed_url("path", text[at.start() :])
     if state == "path" and (at := re.search(r"[?#]", text)):
         return _feed_url("query" if at[0] == "?" else "fragment", text[at.end() :])
-    if "#" in text and state == "query" or state == "fragment":
+    if ("#" in text and state == "query") or state == "fragment":
         raise TemplateFailed(
             Reason.TEMPLATE_INVALID, "A fragment (#...) is never sent. Leave it out, or write %23 for a #."
         )
@@ -186,29 +199,25 @@ def _feed_url(state: State, text: str) -> State:
 
 
 def _escape_url(states: frozenset[State], path: str) -> str:
-    if states & {"start", "variable", "host"}:
-        if not path.startswith(VARIABLE):
+    if states & _BEFORE_PATH:
+        if not path.startswith(VARIABLE) or " | " in path:
             raise TemplateFailed(
                 Reason.TEMPLATE_INVALID,
-                f"{path} stands in the scheme, host or port. Only the workspace's own variables may stand there: "
-                "begin with https://, or with {{ workspace.variables.NAME }}.",
+                f"{path} stands in the scheme, host or port. Only the workspace's own variables may stand "
+                "there: begin with https://, or with {{ workspace.variables.NAME }}.",
             )
         return "host"
     return "path segment" if "path" in states else "query value"
 
 
-def escape_url_literal(state: State, text: str) -> str:
+def _url_literal(states: frozenset[State], text: str) -> str:
     """Literal URL text, with what cannot stand in a URL percent-encoded (RFC 3986, section 2.1)."""
-    if state in ("start", "variable", "host"):
-        host, slash, rest = _split_host(text)
-        return host + slash + _NOT_IN_URL.sub(_percent_encode, rest)
+    if states <= _BEFORE_PATH:
+        begin = text.find("://") + 3 if _SCHEME.match(text) else 0
+        path = _PATH_BEGINS.search(text, begin)
+        end = path.start() if path else len(text)
+        return text[:end] + _NOT_IN_URL.sub(_percent_encode, text[end:])
     return _NOT_IN_URL.sub(_percent_encode, text)
-
-
-def _split_host(text: str) -> tuple[str, str, str]:
-    found = re.match(r"(\s*(?:[A-Za-z]+://)?[^/?#]*)([/?#]?)(.*)", text, re.DOTALL)
-    assert found
-    return found[1], found[2], found[3]
 
 
 def _percent_encode(found: re.Match[str]) -> str:
@@ -220,7 +229,7 @@ URL = Place(
     "start",
     _feed_url,
     _escape_url,
-    literal=escape_url_literal,
+    literal=_url_literal,
     printed={"start": "variable"},
     unwrapped="urlencode",
     blocks=False,
@@ -229,25 +238,38 @@ URL = Place(
 
 # JSON that is only JSON when it is rendered: a value is escaped by whether it stands inside a string
 
-_JSON_TOKEN = re.compile(r'\\.?|"', re.DOTALL)
+_JSON_MARK = re.compile(r'\\.?|"', re.DOTALL)
 
 
 def _feed_json(state: State, text: str) -> State:
-    for token in _JSON_TOKEN.findall(text):
-        if token == '"':
+    for mark in _JSON_MARK.findall(text):
+        if mark == '"':
             state = "value" if state == "string" else "string"
-        elif token == "\\" and state == "string":
-            raise TemplateFailed(Reason.TEMPLATE_INVALID, "A backslash stands right before a value in a JSON string.")
+        elif mark == "\\" and state == "string":
+            raise TemplateFailed(
+                Reason.TEMPLATE_INVALID, "A backslash stands right before a value in a JSON string."
+            )
     return state
 
 
-def _escape_json(states: frozenset[State], path: str) -> str:
+def _escape_json(states: frozenset[State], _path: str) -> str:
     if len(states) > 1:
         raise TemplateFailed(
             Reason.TEMPLATE_INVALID,
-            "It cannot be told whether a value stands inside a JSON string. Close each quote in the branch that opens it.",
+            "It cannot be told whether a value stands inside a JSON string. "
+            "Close each quote in the branch that opens it.",
         )
     return "json string" if "string" in states else "json value"
 
 
 JSON_TEXT = Place("JSON", "value", _feed_json, _escape_json, unwrapped="tojson", blocks=False)
+JSON_LEAF = Place("a JSON body", "", _same, _always("json leaf"), unwrapped="tojson")
+JSON_STRING = Place(
+    "a JSON body",
+    "",
+    _same,
+    _always("json string"),
+    literal=lambda states, text: json.dumps(text, ensure_ascii=False)[1:-1],
+    unwrapped="tojson",
+    blocks=False,
+)

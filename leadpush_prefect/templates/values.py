@@ -1,23 +1,27 @@
 """How a template reads data: keys only, and a missing path may be walked but not used.
 
-In Jinja `{{ offer.items }}` is a method of dict, and `{{ offer.items.0.name }}` fails. Here a dot is a key of an object
-or an index of a list, and no Python attribute can be reached, which also shuts most of a sandbox's doors.
+In Jinja `{{ offer.items }}` is a method of dict, and `{{ offer.items.0.name }}` fails. Here a dot is a key of
+an object or an index of a list, and no Python attribute can be reached, which also shuts most of a sandbox's
+doors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any
 
-from jinja2 import Undefined
+from jinja2 import Undefined, runtime
 from jinja2.runtime import LoopContext
-from jinja2.runtime import missing as _unset
 from jinja2.utils import Namespace, internalcode
 
 from leadpush_prefect.errors import Reason
 
-__all__ = ["Missing", "Nothing", "TemplateFailed", "ValueMissing", "lookup", "present", "walk"]
+UNSET: Any = runtime.missing  # type: ignore[attr-defined]
+"""What stands for no value in Jinja, and here."""
+
+__all__ = ["UNSET", "Missing", "Nothing", "TemplateFailed", "ValueMissing", "find", "present", "walk"]
 
 _LOOP_KEYS = frozenset(
     "index index0 revindex revindex0 first last length depth depth0 previtem nextitem cycle changed".split()
@@ -52,7 +56,7 @@ class Nothing(Undefined):
     def __init__(
         self,
         hint: str | None = None,
-        obj: Any = _unset,
+        obj: Any = UNSET,
         name: str | None = None,
         exc: type[Exception] = ValueMissing,
         path: str = "",
@@ -84,39 +88,56 @@ class Missing(Nothing):
     def _use(self, *args: Any, **kwargs: Any) -> Any:
         raise ValueMissing(self._undefined_message)
 
-    __iter__ = __str__ = __len__ = __bool__ = __hash__ = __eq__ = __ne__ = __contains__ = _use  # type: ignore[assignment]
+    __iter__ = __str__ = __len__ = __bool__ = __hash__ = __eq__ = __ne__ = __contains__ = _use
 
 
-def lookup(value: Any, key: Any, path: str, missing: type[Nothing]) -> Any:
-    """The value under a key of an object, an index of a list or text, or what stands for a missing one."""
+_OBJECTS = frozenset({dict, MappingProxyType})
+_LISTS = frozenset({list, tuple, str})
+
+
+def find(value: Any, key: Any) -> Any:
+    """The value under a key of an object, or an index of a list or text; `UNSET` if it is not there."""
     kind = type(value)
-    if kind is dict or isinstance(value, Mapping):
-        found = value.get(str(key) if type(key) is int else key, _unset)
-        return missing(path=path, names=value) if found is _unset else found
-    if kind is list or kind is tuple or kind is str:
-        return _element(value, key, path, missing)
-    if isinstance(value, Nothing):
-        return value  # the first name that is not there is the one to report
-    if (kind is LoopContext and key in _LOOP_KEYS) or (kind is Namespace and not str(key).startswith("_")):
-        return getattr(value, key, missing(path=path))
-    return missing(path=path)
+    if kind in _OBJECTS or isinstance(value, Mapping):
+        return value.get(str(key) if type(key) is int else key, UNSET)
+    if kind in _LISTS:
+        return _element(value, key)
+    if kind is LoopContext:
+        return getattr(value, key, UNSET) if key in _LOOP_KEYS else UNSET
+    if kind is Namespace:
+        return UNSET if str(key).startswith("_") else getattr(value, key, UNSET)
+    if isinstance(value, tuple):  # a group of `groupby` has names for its two elements
+        return getattr(value, key) if key in getattr(value, "_fields", ()) else _element(value, key)
+    return UNSET
 
 
-def _element(value: Any, key: Any, path: str, missing: type[Nothing]) -> Any:
-    if isinstance(key, slice):
-        return value[key]
+def _element(value: Any, key: Any) -> Any:
     try:
         return value[int(key)]
     except (ValueError, TypeError, IndexError):
-        return missing(path=path, names=())
+        return UNSET
 
 
-def walk(value: Any, root: str, keys: Iterable[Any], missing: type[Nothing]) -> Any:
-    """The value at the end of a path: `walk(workflow, "workflow", ("profile", "tags", 0), Missing)`."""
-    path = root
-    for key in keys:
-        path = f"{path}.{key}"
-        value = lookup(value, key, path, missing)
+def walk(
+    value: Any, root: str, keys: Sequence[Any], missing: type[Nothing], shown: Sequence[Any] | None = None
+) -> Any:
+    """The value at the end of a path, or what stands for the first that is not there.
+
+    Args:
+        value: What is under the first name.
+        root: The first name.
+        keys: What comes after it: `("profile", "tags", 0)`.
+        missing: What stands for a missing value.
+        shown: The keys as a message may show them; none of them may be a value of the contact.
+    """
+    for depth, key in enumerate(keys, 1):
+        parent = value
+        value = find(parent, key)
+        if value is UNSET:
+            if isinstance(parent, Nothing):
+                return parent  # the first name that is not there is the one to report
+            path = ".".join((root, *map(str, (shown or keys)[:depth])))
+            return missing(path=path, names=parent if isinstance(parent, Mapping) else ())
     return value
 
 

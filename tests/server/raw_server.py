@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback of which a test decides every byte, and which records every byte that it gets.
+"""A real HTTP server on loopback. A test decides every byte that it says, and sees what it was told.
 
 It runs in a thread with an event loop of its own, so that a blocked test, sync or async, does not block it.
 
@@ -96,7 +96,7 @@ def respond(
 
 
 def each(answer: Callable[[Request], bytes | Awaitable[bytes | None] | None]) -> Handler:
-    """A handler that answers each request of a connection by a function, which may be async; None hangs up."""
+    """A handler that answers each request by a function, which may be async; None hangs up."""
 
     async def handle(reader: Reader, writer: StreamWriter) -> None:
         while True:
@@ -111,7 +111,7 @@ def each(answer: Callable[[Request], bytes | Awaitable[bytes | None] | None]) ->
 
 
 def in_turn(*answers: bytes | None) -> Handler:
-    """A handler that gives these answers one after the other, over all connections; the last one from then on."""
+    """A handler that gives these answers in turn, over all connections; the last one from then on."""
     left = list(answers)
     return each(lambda _: left.pop(0) if len(left) > 1 else left[0])
 
@@ -147,8 +147,8 @@ class RawServer:
     """A server on 127.0.0.1, as a context manager. All that it tells may be read from any thread.
 
     Args:
-        handler: Called for each connection, which is closed when it returns, and under which it is cancelled when the
-            client goes. Or the bytes with which each request is answered. Or None: echo.
+        handler: Called for each connection, which ends when it returns, and cancelled when the client goes.
+            Or the bytes with which each request is answered. Or None: echo.
         tls: Whether it speaks TLS, with the self-signed `CERTIFICATE`.
 
     Attributes:
@@ -171,7 +171,7 @@ class RawServer:
         self._changed = threading.Condition()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="raw-server", daemon=True)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._open: set[asyncio.Transport] = set()
         self._errors: list[BaseException] = []
         self._requests: list[Request] = []
         self.port = 0
@@ -208,7 +208,7 @@ class RawServer:
         await asyncio.to_thread(self.wait_until, condition, timeout)
 
     def call(self, function: Callable[[], object]) -> None:
-        """Call a function on the server's loop, such as the `set` of an `asyncio.Event` for which a handler waits."""
+        """Call a function on the server's loop, such as the `set` of an event for which a handler waits."""
         self._loop.call_soon_threadsafe(function)
 
     def __enter__(self) -> Self:
@@ -236,11 +236,18 @@ class RawServer:
         return server
 
     async def _stop(self) -> None:
+        # asyncio's server, closed while it accepts a connection, leaks that: so let it in first.
+        for listener in self._server.sockets:
+            self._loop.remove_reader(listener.fileno())
+        await _turns(3)
         self._server.close()
-        for task in self._tasks:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # the transports' own last callbacks
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for transport in list(self._open):
+            transport.abort()
+        await _turns(3)
 
     def _record(self, request: Request) -> None:
         with self._changed:
@@ -259,10 +266,16 @@ class RawServer:
             await self._handler(reader, writer)
         except (OSError, asyncio.IncompleteReadError):  # the client has gone
             pass
-        except Exception as error:  # noqa: BLE001 - raised where the test can see it
+        except Exception as error:  # raised where the test can see it
             self._errors.append(error)
         finally:
             writer.close()
+
+
+async def _turns(count: int) -> None:
+    """Let the loop call what is due."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 class _Connection(asyncio.StreamReaderProtocol):
@@ -276,13 +289,13 @@ class _Connection(asyncio.StreamReaderProtocol):
     async def _begin(self, reader: asyncio.StreamReader, writer: StreamWriter) -> None:
         assert isinstance(reader, Reader)
         self._task = asyncio.current_task()
-        assert self._task is not None
-        self._raw_server._tasks.add(self._task)
-        self._task.add_done_callback(self._raw_server._tasks.discard)
         with suppress(asyncio.CancelledError):  # a cancelled task would be reported by asyncio as an error
             await self._raw_server._handle(reader, writer)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._wire = transport
+        self._raw_server._open.add(transport)
         self._raw_server._count(+1)
         super().connection_made(transport)
 
@@ -291,6 +304,7 @@ class _Connection(asyncio.StreamReaderProtocol):
         return False  # no client of ours half-closes, so this is its end
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._raw_server._open.discard(self._wire)
         self._raw_server._count(-1)
         super().connection_lost(exc)
         if self._task is not None:

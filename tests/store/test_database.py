@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, inspect, text, update
 from sqlalchemy.exc import StatementError
-from store_helpers import begin, open_late
+from tests.store.store_helpers import begin, open_late
 
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.store import database as module

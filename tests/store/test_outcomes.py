@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine
-from store_helpers import (
+from tests.store.store_helpers import (
     FAILED,
     FETCHED,
     SKIPPED,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import Engine
-from store_helpers import begin, started
+from tests.store.store_helpers import begin, started
 
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.store.runs import batch_range, find_run, find_run_by_prefix, finish_run, list_runs

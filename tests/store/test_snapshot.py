@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
-from store_helpers import begin, row, started
+from tests.store.store_helpers import begin, row, started
 
 from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import AudienceInvalid, RunBusy

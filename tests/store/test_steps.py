@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine
-from store_helpers import begin, declare, started
+from tests.store.store_helpers import begin, declare, started
 
 from leadpush_prefect.errors import Reason, RunBusy, StepRefused
 from leadpush_prefect.store.steps import claim_batch, list_steps

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
-from store_helpers import FAILED, FETCHED, SKIPPED, begin, declare, row, started
+from tests.store.store_helpers import FAILED, FETCHED, SKIPPED, begin, declare, row, started
 
 from leadpush_prefect.outcome import Outcome, Status
 from leadpush_prefect.store.outcomes import write_outcomes

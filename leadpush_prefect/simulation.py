@@ -1,0 +1,51 @@
+"""What a simulated step does for a contact: everything but to send. No loop, no limits, no second attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from leadpush_prefect.fetch import Call, MockTransport, Retry, attempt
+from leadpush_prefect.outcome import Outcome
+from leadpush_prefect.prepared import PreparedEndpoint
+
+__all__ = ["Mock"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Mock:
+    """What stands for the answers of an API; it passes the checks of an answer.
+
+    Attributes:
+        response: The body: an object or a list, or its text; None fails with `mock_missing`.
+        status: The HTTP status.
+    """
+
+    response: Any
+    status: int = 200
+
+    def outcome(self, target: PreparedEndpoint, values: Mapping[str, Any]) -> Outcome:
+        """The outcome for one contact, with no request to its name."""
+        last = target.endpoint.config.max_attempts - 1
+        result = _now(
+            attempt(Call(target, values, last), MockTransport(self.response, self.status), _no_wait)
+        )
+        assert not isinstance(result, Retry)  # it was the last attempt
+        return replace(result, attempts=0, seconds=0.0)
+
+
+async def _no_wait() -> None:
+    return None
+
+
+def _now(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that waits for nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise RuntimeError("A mock has nothing to wait for.")

@@ -1,0 +1,61 @@
+"""An audience from a query, through a `SqlAlchemyConnector`: streamed, whatever its size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+from prefect_sqlalchemy import SqlAlchemyConnector
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import DBAPIError, ResourceClosedError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from leadpush_prefect.audience import read_rows
+from leadpush_prefect.contact import ContactRow, InvalidRow
+from leadpush_prefect.errors import AudienceInvalid
+
+__all__ = ["read_query"]
+
+PIECE = 1000
+"""How many rows are fetched from the database at once."""
+
+
+def read_query(
+    connector: SqlAlchemyConnector, query: str, *, id: str = ""
+) -> Iterator[ContactRow | InvalidRow]:
+    """The contacts that a query gives; see `read_rows`.
+
+    Args:
+        connector: Where the database is; with a synchronous driver.
+        query: The SQL, as the database takes it: `:` and `%` mean nothing to us.
+        id: The column of the ids; empty for the first of `_id`, `uuid` and `id` that is there.
+
+    Raises:
+        AudienceInvalid: when the first row is asked for, if the query cannot be run.
+    """
+    try:
+        with _engine(connector).connect() as connection:
+            options = {"stream_results": True, "max_row_buffer": PIECE, "no_parameters": True}
+            with closing(connection.execution_options(**options).exec_driver_sql(query)) as result:
+                yield from read_rows(list(result.keys()), result, id=id)
+    except ResourceClosedError as error:
+        raise AudienceInvalid("The audience's query gives no rows: it is no SELECT.") from error
+    except SQLAlchemyError as error:
+        raise AudienceInvalid(f"The audience's query cannot be run: {_why(error)}.") from error
+
+
+def _engine(connector: SqlAlchemyConnector) -> Engine:
+    # An engine of our own: the connector's is cached with the arguments of its first use. hide_parameters and
+    # the like are not needed, since there are no parameters; NullPool, since it is used once.
+    url = connector.get_engine().url
+    engine = create_engine(url, connect_args=dict(connector.connect_args or {}), poolclass=NullPool)
+    if engine.dialect.is_async:
+        raise AudienceInvalid(f"An audience needs a synchronous driver, which {url.drivername} is not.")
+    return engine
+
+
+def _why(error: SQLAlchemyError) -> str:
+    """What the database says, in a line: it names columns and hosts."""
+    text: Any = error.orig if isinstance(error, DBAPIError) else error
+    return (str(text).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

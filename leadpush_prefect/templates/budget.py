@@ -1,0 +1,94 @@
+"""What one rendering may cost, because the sandbox of Jinja bounds neither time nor memory.
+
+Whatever a template makes (a text, a list, a turn of a loop) is paid from a budget that each rendering has
+anew. So two nested loops, a list of lists of lists, or a macro that calls itself twice, end early. Plain
+paths cost nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from leadpush_prefect.errors import Reason
+from leadpush_prefect.templates.values import TemplateFailed, present
+
+__all__ = ["CALL", "MAX_TEXT", "begin", "made", "size", "spend", "too_large", "turns"]
+
+MAX_TEXT = 1_048_576
+"""The longest text or list, in characters or items, that a template or an expression may make."""
+
+BUDGET = 8 * MAX_TEXT
+ITEM = 8
+"""What an item of a list or an object costs, in characters."""
+
+CALL = 16
+"""What the call of a filter, a macro or any part of a loop's body costs, in characters."""
+
+
+class _Left(threading.local):
+    units = BUDGET
+
+
+_left = _Left()
+
+
+def begin() -> None:
+    """Begin a rendering, in this thread."""
+    _left.units = BUDGET
+
+
+def spend(units: int) -> None:
+    """Pay for something.
+
+    Raises:
+        TemplateFailed: `template_too_large`, if the budget is spent.
+    """
+    _left.units -= units
+    if _left.units < 0:
+        message = "It makes too much: texts, lists and turns of loops come to more than it may cost."
+        raise TemplateFailed(Reason.TEMPLATE_TOO_LARGE, message)
+
+
+def too_large(what: str) -> TemplateFailed:
+    """The error for what would be larger than any text or list may be."""
+    return TemplateFailed(
+        Reason.TEMPLATE_TOO_LARGE, f"{what} makes more than {MAX_TEXT} characters or items."
+    )
+
+
+def size(value: Any) -> int:
+    """The length of a text or a list; 0 for anything else."""
+    return len(value) if isinstance(value, (str, list, tuple, Mapping, range)) else 0
+
+
+def made(value: Any) -> Any:
+    """A value that the template has made, paid for with all that is in it."""
+    if isinstance(value, str):
+        spend(len(value))
+    elif isinstance(value, (list, tuple, Mapping)):
+        left = [value]
+        while left:
+            container = left.pop()
+            spend(ITEM * (len(container) + 1))
+            for item in container.values() if isinstance(container, Mapping) else container:
+                if isinstance(item, str):
+                    spend(len(item))
+                elif isinstance(item, (list, tuple, Mapping)):
+                    left.append(item)
+    return value
+
+
+def turns(value: Any, cost: int) -> Iterable[Any]:
+    """What a loop goes over, paid for turn by turn."""
+    if length := size(present(value)):
+        spend(length * cost)
+        return value  # type: ignore[no-any-return]
+    return _paying(value, cost)
+
+
+def _paying(value: Iterable[Any], cost: int) -> Iterator[Any]:
+    for item in value:
+        spend(cost)
+        yield item

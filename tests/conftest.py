@@ -1,0 +1,31 @@
+"""For all tests: a Prefect home of their own, and one Prefect server for those that ask for it."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+# Before Prefect is imported: whatever the user is logged into stays as it is, and nothing is reported to anybody.
+for _name in [name for name in os.environ if name.startswith("PREFECT_")]:
+    del os.environ[_name]
+_home = tempfile.TemporaryDirectory(prefix="leadpush-tests-")
+os.environ |= {
+    "PREFECT_HOME": _home.name,
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_TEST_MODE": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """Prefect's own server on a database of its own, one for the whole run."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),  # else a flow takes a second longer
+    ):
+        yield

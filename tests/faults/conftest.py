@@ -1,0 +1,61 @@
+"""One Prefect server, a home for each test, and the campaign of `child.py` in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.settings import PREFECT_API_URL
+from sqlalchemy import create_engine, text
+
+CHILD = Path(__file__).with_name("child.py")
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(prefect_server: None, tmp_path: Path) -> Iterator[Start]:
+    """Starts `child.py` with arguments, in the test's home; what still runs at the end is killed."""
+    children: list[subprocess.Popen[str]] = []
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(tmp_path),
+        "PREFECT_API_URL": PREFECT_API_URL.value() or "",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_TEST_MODE": "0",
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, str(CHILD), *map(str, arguments)]
+        child = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        children.append(child)
+        return child
+
+    yield start
+    for child in children:
+        with suppress(ProcessLookupError):
+            child.kill()
+        child.communicate()
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Callable[[str], list[tuple[Any, ...]]]:
+    """Asks the database of the child."""
+
+    def ask(query: str) -> list[tuple[Any, ...]]:
+        engine = create_engine(f"sqlite:///{tmp_path}/leadpush/outputs.db")
+        with engine.connect() as connection:
+            found = [tuple(row) for row in connection.execute(text(query))]
+        engine.dispose()
+        return found
+
+    return ask

@@ -1,0 +1,54 @@
+"""kill -9 of the flow's process at a random moment, then the same run again."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import Start
+from tests.server.raw_server import RawServer, Request, each, respond
+
+pytestmark = pytest.mark.faults
+
+CONTACTS = 5_000
+FLUSH = 500
+IN_FLIGHT = 2 * 16  # two endpoints
+SEEDS = [random.SystemRandom().randrange(10**6) for _ in range(3)]
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(("seed", "workers"), [(SEEDS[0], 1), (SEEDS[1], 1), (SEEDS[2], 3)])
+def test_kill(seed: int, workers: int, start: Start, ask: Callable[[str], list[tuple[Any, ...]]]) -> None:
+    """Each contact has one outcome per step; at most a flush per batch at work, and what was in flight, is
+    repeated."""
+    moment = random.Random(seed).randrange(1, 2 * CONTACTS)
+    print(f"seed {seed}: killed at request {moment} of {2 * CONTACTS}")
+    counts: Counter[bytes] = Counter()
+
+    def answer(request: Request) -> bytes:
+        counts[request.target] += 1
+        return respond(b'{"n": 1}')
+
+    with RawServer(each(answer)) as server:
+        child = start("run", "r", server.url, CONTACTS, workers)
+        server.wait_until(lambda: counts.total() >= moment, timeout=60)
+        child.kill()
+        child.wait()
+        server.wait_until(lambda: server.open_now == 0)
+        killed_at = counts.total()
+        again = start("run", "r", server.url, CONTACTS, workers)
+        output, _ = again.communicate(timeout=90)
+    assert "state: Completed" in output, output
+    stored = ask(
+        "SELECT step, count(*), count(DISTINCT number), min(status), max(status) FROM leadpush_outcome GROUP BY 1"
+    )
+    assert stored == [(0, CONTACTS, CONTACTS, 1, 1), (1, CONTACTS, CONTACTS, 1, 1)]
+    assert len(counts) == 2 * CONTACTS
+    repeats = counts.total() - len(counts)
+    print(f"seed {seed}: {killed_at} requests at the kill, {repeats} repeats")
+    assert repeats <= workers * FLUSH + IN_FLIGHT
+    assert max(counts.values()) <= 2
