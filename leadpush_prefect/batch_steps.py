@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
 from typing import Any
 
@@ -61,20 +61,13 @@ def fetch_batch(batch: Batch, target: PreparedEndpoint, step: Step, owner: str, 
     feed = engine().feed(target, groups=(batch.run_id, owner))
     ahead = UNWRITTEN - PIECE + target.endpoint.config.max_concurrency
 
-    def calls(piece: list[PendingContact]) -> Iterator[tuple[int, Call]]:
-        for contact in piece:
-            values = reads.values(contact)
-            outcome = decide(step, condition, values)
-            if outcome is None and run.record.simulate:
-                outcome = mock.outcome(target, values)
-            if outcome is None:
-                yield contact.number, Call(target, values)
-            else:
-                writer.add([(contact.number, outcome)])
+    def without_request(values: Mapping[str, Any]) -> Outcome | None:
+        decided = decide(step, condition, values)
+        return mock.outcome(target, values) if decided is None and run.record.simulate else decided
 
     try:
         for piece in pending(run.database, run.record, number, batch_range(run.record, batch.number), PIECE):
-            feed.put(calls(piece))
+            feed.put(_calls(piece, target, reads, writer, without_request))
             _collect(run, feed, writer, wait=False)
             while feed.outstanding and feed.outstanding + len(writer.rows) > ahead:
                 _collect(run, feed, writer)
@@ -87,6 +80,23 @@ def fetch_batch(batch: Batch, target: PreparedEndpoint, step: Step, owner: str, 
         writer.write()
         engine().close(feed)
     return writer.counts
+
+
+def _calls(
+    piece: list[PendingContact],
+    target: PreparedEndpoint,
+    reads: _Reads,
+    writer: _Writer,
+    without_request: Callable[[Mapping[str, Any]], Outcome | None],
+) -> Iterator[tuple[int, Call]]:
+    """The contacts that need a request; the outcomes of the others are the writer's at once."""
+    for contact in piece:
+        values = reads.values(contact)
+        outcome = without_request(values)
+        if outcome is None:
+            yield contact.number, Call(target, values)
+        else:
+            writer.add([(contact.number, outcome)])
 
 
 def _collect(run: OpenRun, feed: Feed, writer: _Writer, *, wait: bool = True) -> None:

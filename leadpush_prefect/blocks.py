@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect_sqlalchemy import SqlAlchemyConnector
 
-    from leadpush_prefect.audience import InvalidRow
-    from leadpush_prefect.contact import ContactRow
+    from leadpush_prefect.contact import ContactRow, InvalidRow
     from leadpush_prefect.context import CampaignContext
     from leadpush_prefect.prepared import PreparedEndpoint
 
@@ -34,7 +33,10 @@ __all__ = ["ApiEndpoint", "Audience", "Workspace"]
 _DOCUMENTATION = HttpUrl("https://github.com/leadpush/leadpush-prefect#blocks")
 
 
-_Base = Block if TYPE_CHECKING else object
+if TYPE_CHECKING:
+    _Base = Block
+else:
+    _Base = object
 BlockT = TypeVar("BlockT", bound="_Checked")
 
 
@@ -69,7 +71,8 @@ class _Checked(_Base):
     ) -> UUID:
         """Save the Block; the awaitable twin of `save`."""
         self._refuse_problems(name)
-        return await super().asave(name=name, overwrite=overwrite, client=client)
+        saved: UUID = await super().asave(name=name, overwrite=overwrite, client=client)
+        return saved
 
     def _refuse_problems(self, name: str | None) -> None:
         errors = [problem for problem in self._problems_of_saving() if problem.severity == "error"]
@@ -279,8 +282,8 @@ class ApiEndpoint(_Checked, Block):
     url: str = Field(
         default="",
         title="URL",
-        description="A template, such as https://api.example.com/customers/{{ contact.attributes.email }}/profile. "
-        "Values are percent-encoded.",
+        description="A template, such as https://api.example.com/customers/{{ contact.attributes.email }}"
+        "/profile. Values are percent-encoded.",
     )
     headers: dict[str, Any] = Field(
         default={},
@@ -296,8 +299,8 @@ class ApiEndpoint(_Checked, Block):
     body: str = Field(
         default="",
         title="Body",
-        description='A template. As JSON: {"name": "{{ contact.attributes.first_name }}"}; a string that is one '
-        "single {{ expression }} keeps the value's type.",
+        description='A template. As JSON: {"name": "{{ contact.attributes.first_name }}"}; a string that is '
+        "one single {{ expression }} keeps the value's type.",
     )
     secrets: SecretDict = Field(
         default=SecretDict({}),
@@ -314,7 +317,8 @@ class ApiEndpoint(_Checked, Block):
     missing_variables: str = Field(
         default="error",
         title="Missing variables",
-        description="error: a missing value fails the contact. empty: it renders as nothing (never in the URL's path).",
+        description="error: a missing value fails the contact. empty: it renders as nothing (never in the "
+        "URL's path).",
         json_schema_extra={"enum": ["error", "empty"]},
     )
     max_concurrency: int = Field(
@@ -474,14 +478,15 @@ class Audience(_Checked, Block):
     _block_type_name = "Leadpush Audience"
     _block_type_slug = "leadpush-audience"
     _documentation_url = _DOCUMENTATION
-    _readers: ClassVar[Mapping[str, Any]] = {
-        name: tolerance.text for name in ("path", "connector", "query", "id_column")
-    }
+    _readers: ClassVar[Mapping[str, Any]] = dict.fromkeys(
+        ("path", "connector", "query", "id_column"), tolerance.text
+    )
 
     path: str = Field(
         default="",
         title="File",
-        description="A CSV or JSONL file, where the campaign runs. Its column _id, uuid or id is the contact's id.",
+        description="A CSV or JSONL file, where the campaign runs. Its column _id, uuid or id is the "
+        "contact's id.",
     )
     connector: str = Field(
         default="",

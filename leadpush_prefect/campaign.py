@@ -13,11 +13,12 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 from uuid import UUID, uuid4
 
+from prefect.client.schemas.objects import State
 from prefect.exceptions import MissingContextError
 from prefect.futures import PrefectFuture
 from prefect.logging import get_logger, get_run_logger
 from prefect.runtime import flow_run
-from prefect.states import Completed, State
+from prefect.states import Completed
 
 from leadpush_prefect.audience import usable
 from leadpush_prefect.batch import Batch, skip_unstored
@@ -92,8 +93,10 @@ class CampaignRun:
         include_unsubscribed: bool = False,
         simulate: bool = False,
     ) -> Self:
-        """Begin a run, or its next execution: take the audience's contacts into the database, whole or not at
-        all.
+        """Begin a run, or its next execution: take the audience's contacts into the database.
+
+        They are taken whole or not at all.
+
 
         A second execution (a retry of the flow run, or the same run id) goes on with the contacts of the
         first. It tries those without outcome, and those that failed where the workflow stops; never those
@@ -166,13 +169,9 @@ class CampaignRun:
         """
         self._futures.append(future)
         self._finished = False
-        number = (
-            batch.number
-            if isinstance(batch, Batch)
-            else self._batch.get(batch.task_run_id)
-            if batch
-            else None
-        )
+        number = batch.number if isinstance(batch, Batch) else None
+        if isinstance(batch, PrefectFuture):
+            number = self._batch.get(batch.task_run_id)
         if number is not None:
             self._batch[future.task_run_id] = number
             what = f"{what}, batch {number}"
@@ -369,7 +368,8 @@ def _state(summary: RunSummary) -> State[RunSummary]:
     parts = [f"{summary.contacts:,} contacts", f"{summary.unsubscribed:,} unsubscribed"]
     for step in summary.steps:
         parts.append(
-            f"{step.node}: {step.fetched:,} fetched, {step.skipped:,} skipped, {sum(step.failed.values()):,} failed"
+            f"{step.node}: {step.fetched:,} fetched, {step.skipped:,} skipped, "
+            f"{sum(step.failed.values()):,} failed"
         )
     return Completed(
         name=f"{name} with failures" if failed else name, message="; ".join(parts) + ".", data=summary
@@ -400,5 +400,5 @@ def _restore_sigterm(former: Any) -> None:
         signal.signal(signal.SIGTERM, former)
 
 
-def _exit(number: int, frame: FrameType | None) -> None:
+def _exit(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)

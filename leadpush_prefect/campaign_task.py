@@ -68,7 +68,11 @@ def campaign_task(name: str, *, instead: str = "") -> Callable[[Callable[..., An
 
     def decorate(function: Callable[..., Any]) -> CampaignTask:
         task = CampaignTask(
-            function, name=name, task_run_name=run_name, persist_result=False, cache_policy=NO_CACHE
+            function,
+            name=name,
+            task_run_name=run_name,  # type: ignore[arg-type]  # Prefect looks for the parameter itself
+            persist_result=False,
+            cache_policy=NO_CACHE,
         )
         task.instead = instead
         return task

@@ -72,17 +72,23 @@ def _data(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
         raise LeadpushError(f"{path}{where}: it is not YAML in UTF-8.") from None
     if not isinstance(data, dict):
         raise LeadpushError(f"{path}: it must hold the Block's fields, as `name: value`.")
-    return {str(name): _from_environment(value, f"{path}: {name}", environment) for name, value in data.items()}
+    return {
+        str(name): _from_environment(value, f"{path}: {name}", environment) for name, value in data.items()
+    }
 
 
 def _from_environment(value: Any, where: str, environment: Mapping[str, str]) -> Any:
     match value:
         case {"env": str(name), **others} if not others:
             if name not in environment:
-                raise LeadpushError(f"{where}: the environment variable {name} is not set. Set it and apply again.")
+                raise LeadpushError(
+                    f"{where}: the environment variable {name} is not set. Set it and apply again."
+                )
             return environment[name]
         case dict():
-            return {key: _from_environment(item, f"{where}.{key}", environment) for key, item in value.items()}
+            return {
+                key: _from_environment(item, f"{where}.{key}", environment) for key, item in value.items()
+            }
         case list():
             return [_from_environment(item, where, environment) for item in value]
     return value

@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import Context
 from time import monotonic
 from typing import Any
@@ -79,7 +80,7 @@ class Feed:
     async def call(self, call: Call) -> Outcome:
         """Make one call, for a coroutine of another loop."""
         self._first = Future()
-        self._first.set_running_or_notify_cancel()  # from now on it takes a result, whatever becomes of its reader
+        self._first.set_running_or_notify_cancel()  # it takes a result, whatever becomes of its reader
         self.put([(None, call)])
         outcome = await asyncio.wrap_future(self._first)
         self.outstanding = 0
@@ -147,8 +148,7 @@ class Lane:
         return feed, key, call
 
     async def _work(self) -> None:
-        me = asyncio.current_task()
-        assert me is not None
+        me: Any = asyncio.current_task()
         try:
             while (taken := self._take()) is not None:
                 feed, key, call = taken
@@ -223,7 +223,7 @@ class Engine:
         with self._lock:
             feeds = [feed for feed in self._feeds if group in feed.groups]
         # In one go: the workers of one feed would else take up the calls of the next.
-        self.run(lambda: [feed.lane.stop(feed) for feed in feeds])
+        self.run(_stop_all, feeds)
 
     def transport(self, target: PreparedEndpoint) -> Transport:
         """The connections of a workspace's policy (loop thread)."""
@@ -240,7 +240,7 @@ class Engine:
         """
         self.loop.call_soon_threadsafe(callback, *arguments, context=Context())
 
-    def run(self, callback: Callable[..., object], *arguments: Any) -> None:
+    def run(self, callback: Callable[..., None], *arguments: Any) -> None:
         """Have the loop thread call something, and wait until it has."""
         done = threading.Event()
 
@@ -257,10 +257,8 @@ class Engine:
         """Close all connections and end the thread."""
         if not self._thread.is_alive():
             return
-        try:
+        with suppress(TimeoutError):  # the process ends all the same
             asyncio.run_coroutine_threadsafe(self._close(), self.loop).result(SHUTDOWN_SECONDS)
-        except TimeoutError:
-            pass  # the process ends all the same
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(SHUTDOWN_SECONDS)
 
@@ -274,6 +272,11 @@ class Engine:
         await asyncio.gather(*tasks, return_exceptions=True)
         for transport in self._transports.values():
             await transport.close()
+
+
+def _stop_all(feeds: Iterable[Feed]) -> None:
+    for feed in feeds:
+        feed.lane.stop(feed)
 
 
 def _lane_key(target: PreparedEndpoint) -> Hashable:

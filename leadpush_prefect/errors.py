@@ -58,7 +58,11 @@ class Reason(StrEnum):
         member.retryable = retryable
         return member
 
-    ENDPOINT_DISABLED = ("endpoint_disabled", "The endpoint is switched off.", "Enable it, or remove the step.")
+    ENDPOINT_DISABLED = (
+        "endpoint_disabled",
+        "The endpoint is switched off.",
+        "Enable it, or remove the step.",
+    )
     ENDPOINT_INVALID = ("endpoint_invalid", "The endpoint has problems.", "Mend what problems() lists.")
     WORKSPACE_MISMATCH = (
         "workspace_mismatch",
@@ -129,7 +133,7 @@ class Reason(StrEnum):
     HTTP_STATUS = (
         "http_status",
         "The API answered with a status that is not 2xx.",
-        "Read the status and the first characters of the answer.",
+        "Read the beginning of the answer: `leadpush runs show` has it, and FetchFailed.excerpt.",
         True,
     )
     RESPONSE_TOO_LARGE = (
@@ -157,7 +161,11 @@ class Reason(StrEnum):
         "The run is simulated and the step has no mock_response.",
         "Give the step a mock_response.",
     )
-    UNEXPECTED_ERROR = ("unexpected_error", "Something unforeseen happened.", "Please report it, with the run's id.")
+    UNEXPECTED_ERROR = (
+        "unexpected_error",
+        "Something unforeseen happened.",
+        "Please report it, with the run's id.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +201,13 @@ class FetchFailed(LeadpushError):
         endpoint: The endpoint's name.
         contact_id: The contact's id.
         status: The HTTP status, where there was an answer.
-        request: The rendered request as text, secrets masked.
+        request: The rendered request as text, secrets masked. Not in `str()`: it holds the contact's data.
+        excerpt: The first 300 characters of the answer, where there was one. Not in `str()` either.
 
     Example:
         >>> error = FetchFailed(Reason.TIMEOUT, "No answer within 10 s.", endpoint="crm", contact_id="42")
         >>> print(error)
-        timeout at endpoint crm for contact 42: No answer within 10 s. Raise timeout_seconds, or ask the API for a faster answer.
+        timeout at endpoint crm for contact 42: No answer within 10 s. Raise timeout_seconds, or ask the API ...
     """
 
     def __init__(
@@ -210,6 +219,7 @@ class FetchFailed(LeadpushError):
         contact_id: str = "",
         status: int | None = None,
         request: str = "",
+        excerpt: str = "",
     ) -> None:
         super().__init__(reason, message)
         self.reason = reason
@@ -218,6 +228,7 @@ class FetchFailed(LeadpushError):
         self.contact_id = contact_id
         self.status = status
         self.request = request
+        self.excerpt = excerpt
 
     @property
     def code(self) -> str:
@@ -230,15 +241,27 @@ class FetchFailed(LeadpushError):
         return f"{self.code}{where}{whom}: {self.message} {self.reason.remedy}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        facts = (self.reason, self.message, self.endpoint, self.contact_id, self.status, self.request)
-        return _rebuild_fetch_failed, facts
+        facts = (self.endpoint, self.contact_id, self.status, self.request, self.excerpt)
+        return _rebuild_fetch_failed, (self.reason, self.message, *facts)
 
 
 def _rebuild_fetch_failed(
-    reason: Reason, message: str, endpoint: str, contact_id: str, status: int | None, request: str
+    reason: Reason,
+    message: str,
+    endpoint: str,
+    contact_id: str,
+    status: int | None,
+    request: str,
+    excerpt: str,
 ) -> FetchFailed:
     return FetchFailed(
-        reason, message, endpoint=endpoint, contact_id=contact_id, status=status, request=request
+        reason,
+        message,
+        endpoint=endpoint,
+        contact_id=contact_id,
+        status=status,
+        request=request,
+        excerpt=excerpt,
     )
 
 

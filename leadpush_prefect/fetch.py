@@ -16,7 +16,8 @@ from time import perf_counter
 from typing import Any
 
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.json_text import from_json, to_json
+from leadpush_prefect.json_text import check_json, to_json
+from leadpush_prefect.masking import Masker
 from leadpush_prefect.network.body import EXCERPT_BYTES
 from leadpush_prefect.network.hosts import host_allowed
 from leadpush_prefect.network.retries import retry_delay
@@ -132,7 +133,7 @@ def read_output(answer: Answer) -> str:
             raise _NoOutput(Reason.REDIRECT, f"The API redirects (HTTP {answer.status}).", answer)
         raise _NoOutput(Reason.HTTP_STATUS, f"The API answered with HTTP {answer.status}.", answer)
     try:
-        value = from_json(answer.body)
+        value = check_json(answer.body)
         text = answer.body.decode()
     except ValueError:
         what = "The answer is not JSON." if answer.body.strip() else "The answer is empty."
@@ -179,13 +180,10 @@ def _failed(call: Call, started: float, failure: Failure, answer: Answer | None 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
-def _excerpt(mask: Callable[[str], str], body: bytes) -> str:
+def _excerpt(mask: Masker, body: bytes) -> str:
     """The beginning of an error page on one line, without what would steer a terminal."""
-    text = mask(body[:EXCERPT_BYTES].decode("utf-8", "replace"))
-    words = _CONTROL.sub(" ", text).split()
-    if len(body) >= EXCERPT_BYTES:
-        words = words[:-1]  # it may be cut off, and so be the beginning of a secret
-    return " ".join(words)[:EXCERPT_LENGTH]
+    text = mask.beginning(body[:EXCERPT_BYTES].decode("utf-8", "replace").rstrip("\ufffd"))
+    return " ".join(_CONTROL.sub(" ", text).split())[:EXCERPT_LENGTH]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,17 @@ from uuid import UUID
 
 import orjson
 
-__all__ = ["JsonNumber", "from_json", "to_json", "to_text"]
+__all__ = ["JsonNumber", "check_json", "from_json", "to_json", "to_text"]
 
 # Python refuses to turn longer texts into an int (CVE-2020-10735).
 MAX_INTEGER_DIGITS = 4300
 
-# A number that `repr(float(text))` or a 64-bit integer might not give back: 16 or more digits (with or
-# without a point), an exponent, a fraction that ends in 0, a small fraction (1e-05), a negative zero.
-_UNUSUAL_NUMBER = re.compile(rb"[\d.]{16}|\d[eE]|\.\d*0(?!\d)|\.0000|-0")
+# A number that `repr(float(text))` or a 64-bit integer might not give back: a negative zero, 16 or more
+# digits (with or without a point), an exponent, a fraction that ends in 0, a small fraction (1e-05). It
+# stands behind one of these characters, and what looks like it in a string costs only time.
+_UNUSUAL_NUMBER = re.compile(
+    rb"[\[,:\s](?:-0(?![.\d])|-?[\d.]{16}|-?\d+(?:\.\d+)?[eE]|-?\d+\.\d*0(?!\d)|-?0\.0000)"
+)
 
 
 class JsonNumber(float):
@@ -62,18 +65,36 @@ def from_json(text: bytes | str) -> Any:
     [12345678901234567890123, 0.10, '1e3']
     """
     raw = text.encode() if isinstance(text, str) else text
+    value = check_json(raw)
+    is_plain = type(value) is dict or type(value) is list
+    if is_plain and not _UNUSUAL_NUMBER.search(raw):
+        return value
     try:
-        value = orjson.loads(raw)
+        return _with_digits(raw)
+    except ValueError:  # nested more deeply than the standard parser goes, which is not far below 1,000
+        return value
+
+
+def check_json(raw: bytes) -> Any:
+    """The value of a JSON text, but for the digits: quicker than `from_json`, where only the kind matters.
+
+    Raises:
+        ValueError: as `from_json`.
+
+    >>> type(check_json(b'{"price": 1.10}'))
+    <class 'dict'>
+    """
+    try:
+        return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         if "infinity" not in str(error):  # a number that no double can hold; JSON sets no bound
             raise
-        value = _with_digits(raw)
-        try:
-            to_json(value)
-        except TypeError as refused:  # what only the standard parser takes, such as a lone surrogate
-            raise ValueError(str(refused)) from None
-        return value
-    return _with_digits(raw) if _UNUSUAL_NUMBER.search(raw) else value
+    value = _with_digits(raw)
+    try:
+        to_json(value)
+    except TypeError as refused:  # what only the standard parser takes, such as a lone surrogate
+        raise ValueError(str(refused)) from None
+    return value
 
 
 def _with_digits(raw: bytes) -> Any:

@@ -66,5 +66,8 @@ def _load(kind: type[BlockT], name: str, field: str) -> BlockT:
 
 def _unknown(kind: type[Block], title: str, name: str, field: str) -> BlockInvalid:
     sentence = f"There is no {title} block named {name!r}." if name else f"No {title} block is named."
-    remedy = f"Create it in Prefect's UI under Blocks, or save it from Python: {kind.__name__}(...).save({name!r})."
+    remedy = (
+        "Create it in Prefect's UI under Blocks, or save it from Python: "
+        f"{kind.__name__}(...).save({name!r})."
+    )
     return BlockInvalid(f"{title} {name}".strip(), [Problem("error", field, sentence, remedy)])

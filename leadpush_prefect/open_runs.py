@@ -156,8 +156,8 @@ def _open(run_id: str, workspace: str) -> OpenRun:
 
     if not workspace:
         raise RunStopped(
-            f"Run {run_id} is not open in this process: it has ended, or this is another process, which finds a "
-            "run by the name of its Workspace, and this one is not saved."
+            f"Run {run_id} is not open in this process: it has ended, or this is another process, which "
+            "finds a run by the name of its Workspace, and this one is not saved."
         )
     config = workspace_config(load_block(Workspace, workspace, field="workspace"))
     database = database_of(config)

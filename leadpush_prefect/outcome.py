@@ -53,6 +53,7 @@ class Failure:
             contact_id=contact_id,
             status=self.http_status,
             request=self.request,
+            excerpt=self.excerpt,
         )
 
 

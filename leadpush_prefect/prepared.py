@@ -9,6 +9,7 @@ from leadpush_prefect.config import EndpointConfig, WorkspaceConfig
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
 from leadpush_prefect.problems import endpoint_problems
 from leadpush_prefect.request import CompiledEndpoint, compile_endpoint
+from leadpush_prefect.templates import TemplateFailed
 
 __all__ = ["PreparedEndpoint", "prepare"]
 
@@ -62,7 +63,11 @@ def prepare(
     errors = [*unusable, *(p for p in endpoint_problems(endpoint, workspace) if p.severity == "error")]
     if errors:
         raise _refused(endpoint, Reason.ENDPOINT_INVALID, *errors)
-    return PreparedEndpoint(compile_endpoint(endpoint), workspace)
+    try:
+        return PreparedEndpoint(compile_endpoint(endpoint), workspace)
+    except TemplateFailed as failed:  # such as a secret that no header can hold
+        problem = Problem("error", failed.field, failed.message, failed.reason.remedy)
+        raise _refused(endpoint, Reason.ENDPOINT_INVALID, problem) from None
 
 
 _MOVE = Reason.WORKSPACE_MISMATCH.remedy

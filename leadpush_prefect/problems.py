@@ -16,11 +16,13 @@ from leadpush_prefect.json_text import from_json
 from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.request import (
     CONTROL,
+    check_header,
     check_url,
     compile_body,
     compile_header,
     compile_query_value,
     compile_url,
+    is_fixed,
     media_type,
 )
 from leadpush_prefect.templates import Template, TemplateFailed
@@ -224,8 +226,11 @@ def _header_problems(endpoint: EndpointConfig, templates: list[Template]) -> Ite
         if name.lower() in seen:
             yield error(field, "It is given twice; case does not count.", "Leave one of them out.")
         seen.add(name.lower())
-        yield from _compiles(field, partial(compile_header, endpoint, name), templates)
-        yield from _header_value_problems(field, name.lower(), str(value).strip())
+        unfit = [
+            *_compiles(field, partial(compile_header, endpoint, name), templates),
+            *_header_value_problems(field, name.lower(), str(value).strip()),
+        ]
+        yield from unfit or _fixed_header_problems(templates[-1], endpoint)
         yield from _secret_in_clear(field, name, value)
 
 
@@ -236,6 +241,16 @@ def _header_value_problems(field: str, name: str, source: str) -> Iterator[Probl
         yield error(field, "It decides how the body is escaped, so it cannot hold a value.", "Write it out.")
     if name == "accept-encoding" and not _DECODABLE.fullmatch(source):
         yield error(field, "Only gzip and deflate can be decoded within a limit.", "Leave the header out.")
+
+
+def _fixed_header_problems(template: Template, endpoint: EndpointConfig) -> Iterator[Problem]:
+    """What is wrong with a header that is the same for each contact, such as a line break in its secret."""
+    if not is_fixed(template, endpoint.secrets):
+        return
+    try:
+        check_header(template.field, template.render({"secrets": endpoint.secrets}))
+    except TemplateFailed as failed:
+        yield error(template.field, failed.message, "Correct the header, or the secret that it reads.")
 
 
 def _query_problems(endpoint: EndpointConfig, templates: list[Template]) -> Iterator[Problem]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Never
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import idna
 
@@ -14,7 +14,7 @@ from leadpush_prefect.config import EndpointConfig
 from leadpush_prefect.context import ROOTS
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.json_text import to_text
-from leadpush_prefect.masking import masker
+from leadpush_prefect.masking import Masker
 from leadpush_prefect.templates import (
     FORM,
     HEADER,
@@ -28,7 +28,16 @@ from leadpush_prefect.templates import (
 from leadpush_prefect.templates.places import OTHER_BODY
 from leadpush_prefect.wire import RenderedRequest
 
-__all__ = ["CONTROL", "CompiledEndpoint", "check_url", "compile_body", "compile_endpoint", "media_type"]
+__all__ = [
+    "CONTROL",
+    "CompiledEndpoint",
+    "check_header",
+    "check_url",
+    "compile_body",
+    "compile_endpoint",
+    "is_fixed",
+    "media_type",
+]
 
 ENDPOINT_ROOTS = ROOTS | {"secrets"}
 
@@ -59,7 +68,7 @@ class CompiledEndpoint:
 
     config: EndpointConfig
     render: Callable[[Mapping[str, object]], RenderedRequest]
-    mask: Callable[[str], str]
+    mask: Masker
     templates: tuple[Template, ...]
 
 
@@ -81,6 +90,7 @@ def compile_endpoint(endpoint: EndpointConfig) -> CompiledEndpoint:
     body = compile_body(endpoint)
     method = endpoint.method.upper()
     secrets = dict(endpoint.secrets)
+    render_headers = _headers_renderer(headers, secrets)
 
     def render(values: Mapping[str, object]) -> RenderedRequest:
         values = {**values, "secrets": secrets}
@@ -91,14 +101,12 @@ def compile_endpoint(endpoint: EndpointConfig) -> CompiledEndpoint:
         return RenderedRequest(
             method,
             check_url(target),
-            tuple(
-                (name, _check_header(template.field, template.render(values))) for name, template in headers
-            ),
+            render_headers(values),
             None if body is None else _utf8("body", body.render(values)),
         )
 
     templates = (url, *(template for _, template in (*query, *headers)), *([body] if body else []))
-    return CompiledEndpoint(endpoint, render, masker(secrets.values()), templates)
+    return CompiledEndpoint(endpoint, render, Masker(secrets.values()), templates)
 
 
 def compile_url(endpoint: EndpointConfig) -> Template:
@@ -151,6 +159,32 @@ def _compile_headers(endpoint: EndpointConfig) -> Iterator[tuple[str, Template]]
             yield name, compile_template(value, HEADER, field=f"headers.{name}", roots=())
 
 
+def _headers_renderer(
+    headers: Sequence[tuple[str, Template]], secrets: Mapping[str, str]
+) -> Callable[[Mapping[str, object]], tuple[tuple[str, str], ...]]:
+    """From values to headers. Most headers are the same for each contact, and so rendered but once."""
+
+    def value(template: Template, values: Mapping[str, object]) -> str:
+        return check_header(template.field, template.render(values))
+
+    fixed = {
+        name: value(template, {"secrets": secrets})
+        for name, template in headers
+        if is_fixed(template, secrets)
+    }
+    if len(fixed) < len(headers):
+        return lambda values: tuple(
+            [(name, fixed[name] if name in fixed else value(template, values)) for name, template in headers]
+        )
+    same = tuple((name, fixed[name]) for name, _ in headers)
+    return lambda values: same
+
+
+def is_fixed(template: Template, secrets: Mapping[str, str]) -> bool:
+    """Whether a template renders to the same text for each contact: it reads only secrets that are there."""
+    return all(path[0] == "secrets" and len(path) > 1 and path[1] in secrets for path in template.paths)
+
+
 def compile_header(endpoint: EndpointConfig, name: str) -> Template:
     """The template of a header's value."""
     source = to_text(endpoint.headers[name]).strip()
@@ -190,6 +224,10 @@ _URL = re.compile(
 )
 
 
+# In a path: what stands in the query is no segment.
+_DOT_SEGMENT = re.compile(r"^[^?]*/(?:\.|%2[eE]){1,2}(?=[/?]|$)")
+
+
 def check_url(url: str) -> str:
     """The URL, if it can be sent as it stands.
 
@@ -213,20 +251,12 @@ def check_url(url: str) -> str:
     if len(url) > MAX_URL_LENGTH:
         message = f"It renders to more than {MAX_URL_LENGTH} characters."
         raise TemplateFailed(Reason.TEMPLATE_TOO_LARGE, message, "url")
-    rest = parts[4] or "/"
-    path = rest.partition("?")[0]
-    if "." in path or "%2e" in path.lower():
-        _check_segments(path)
-    return url if parts[4] and path else url[: len(url) - len(parts[4] or "")] + "/" + (parts[4] or "")
-
-
-def _check_segments(path: str) -> None:
-    for segment in path.split("/"):
-        if unquote(segment) in (".", ".."):
-            _refuse_url(
-                "A segment of its path is `.` or `..`, which names another resource "
-                "(RFC 3986, section 5.2.4)."
-            )
+    rest = parts[4] or ""
+    if _DOT_SEGMENT.search(rest):
+        _refuse_url(
+            "A segment of its path is `.` or `..`, which names another resource (RFC 3986, section 5.2.4)."
+        )
+    return url if rest.startswith("/") else f"{url[: len(url) - len(rest)]}/{rest}"
 
 
 def _idna(url: str) -> str:
@@ -248,7 +278,12 @@ CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What no header may hold: CR, LF and NUL end it, and aiohttp, as servers do, refuses the others."""
 
 
-def _check_header(field: str, value: str) -> str:
+def check_header(field: str, value: str) -> str:
+    """The value of a header, if it can be sent as it stands.
+
+    Raises:
+        TemplateFailed: `template_invalid` or `template_too_large`.
+    """
     if CONTROL.search(value):
         message = "A value holds CR, LF, NUL or another control character (RFC 9110, section 5.5)."
         raise TemplateFailed(Reason.TEMPLATE_INVALID, message, field)

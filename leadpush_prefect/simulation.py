@@ -33,7 +33,8 @@ class Mock:
         result = _now(
             attempt(Call(target, values, last), MockTransport(self.response, self.status), _no_wait)
         )
-        assert not isinstance(result, Retry)  # it was the last attempt
+        if isinstance(result, Retry):
+            raise RuntimeError("The last attempt is not repeated.")
         return replace(result, attempts=0, seconds=0.0)
 
 

@@ -21,6 +21,10 @@ OnFailure = Literal["stop", "continue"]
 class _Submittable(Protocol):
     """What each of the tasks has as a Prefect task."""
 
+    @property
+    def name(self) -> str: ...
+    @property
+    def fn(self) -> Any: ...
     def submit(self, *args: Any, **kwargs: Any) -> PrefectFuture[Any]: ...
     def map(self, *args: Any, **kwargs: Any) -> PrefectFutureList[Any]: ...
     def with_options(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -148,9 +152,12 @@ def _fetch_api_data(
         >>> from leadpush_prefect import ApiEndpoint, CampaignContext, Workspace, fetch_api_data
         >>> @flow
         ... def welcome(contact: dict):
-        ...     context = CampaignContext(workspace=Workspace(), campaign="welcome", contact=contact, simulate=True)
+        ...     context = CampaignContext(
+        ...         workspace=Workspace(), campaign="welcome", contact=contact, simulate=True
+        ...     )
         ...     endpoint = ApiEndpoint(url="https://api.example.com/customers/{{ contact._id }}")
-        ...     context = fetch_api_data(context, endpoint, output_key="profile", mock_response={"plan": "pro"})
+        ...     pro = {"plan": "pro"}
+        ...     context = fetch_api_data(context, endpoint, output_key="profile", mock_response=pro)
         ...     return context.workflow["profile"]["plan"]
         >>> welcome({"id": 7})
         'pro'

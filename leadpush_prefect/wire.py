@@ -48,6 +48,8 @@ class RenderedRequest:
         import httpx
 
         headers = [(name.encode(), value.encode()) for name, value in self.headers]
+        if self.body is not None or self.method != "GET":  # as it goes over the wire; httpx has other habits
+            headers.append((b"Content-Length", str(len(self.body or b"")).encode()))
         return httpx.Request(self.method, self.url, headers=headers, content=self.body)
 
     def as_text(self) -> str:

@@ -5,6 +5,13 @@ import tempfile
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no reason to fail; a failure prints what repeats it.
+settings.register_profile(
+    "here", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("here")
 
 # Before Prefect is imported: whatever the user is logged into stays as it is, and nothing is reported to anybody.
 for _name in [name for name in os.environ if name.startswith("PREFECT_")]:
@@ -16,6 +23,13 @@ os.environ |= {
     "PREFECT_TEST_MODE": "1",
     "DO_NOT_TRACK": "1",
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the tests that need Prefect's server run in one process, so that there is one server."""
+    for item in items:
+        if "prefect_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("prefect"))
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,11 @@ def apply(folder: Path = Path("blocks"), *, json: bool = False) -> int:
     if json:
         print_json(
             [
-                {"kind": type(d.block).__name__, "name": d.name, "warnings": [str(problem) for problem in problems]}
+                {
+                    "kind": type(d.block).__name__,
+                    "name": d.name,
+                    "warnings": [str(problem) for problem in problems],
+                }
                 for d, problems in applied
             ]
         )

@@ -34,7 +34,9 @@ def demo(*, contacts: int = 1000, home: Path | None = None, json: bool = False) 
         Print JSON.
     """
     if not (REPOSITORY / "demo" / "api.py").is_file():
-        print_error("The demo is part of the repository, not of the package. Clone it, and run the command there.")
+        print_error(
+            "The demo is part of the repository, not of the package. Clone it, and run the command there."
+        )
         return 2
     if contacts < 1:
         print_error("--contacts must be 1 or more.")
@@ -80,7 +82,9 @@ def _print(summary: RunSummary, result: Any, home: Path) -> None:
     stdout.print()
     print_table(STEP_COLUMNS, map(step_row, summary.steps), title=headline(summary))
     print_table(FAILURE_COLUMNS, failure_rows(summary))
-    stdout.print(f"{result.seconds:,.1f} s: {result.contacts_per_second:,.0f} contacts per second", highlight=False)
+    stdout.print(
+        f"{result.seconds:,.1f} s: {result.contacts_per_second:,.0f} contacts per second", highlight=False
+    )
     shown = [contact_id for contact_id in SHOWN_MESSAGES if contact_id in result.messages][:3]
     for contact_id, message in ((contact_id, result.messages[contact_id]) for contact_id in shown):
         stdout.print(f"\n[bold]Message to {contact_id}[/]", highlight=False)
@@ -89,7 +93,12 @@ def _print(summary: RunSummary, result: Any, home: Path) -> None:
     if result.differences:
         print_error("It is not what it must be: " + "; ".join(result.differences[:10]))
     else:
-        stdout.print("[bold green]As expected[/]: every failure, every message and the API's own count of requests.")
+        stdout.print(
+            "[bold green]As expected[/]: every failure, every message and the API's own count of requests."
+        )
     stdout.print("\n[bold]Look on[/]")
-    for command in (f"runs show {result.summary.run_id[:8]}", f"runs show {result.summary.run_id[:8]} --contact {shown[0] if shown else 'ID'}"):
+    for command in (
+        f"runs show {result.summary.run_id[:8]}",
+        f"runs show {result.summary.run_id[:8]} --contact {shown[0] if shown else 'ID'}",
+    ):
         stdout.print(f"  PREFECT_HOME={home} uv run leadpush {command}", highlight=False, soft_wrap=True)

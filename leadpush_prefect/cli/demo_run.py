@@ -79,7 +79,9 @@ def run_demo(repository: Path, home: Path, contacts: int, run_id: str, *, quiet:
         environment = {**os.environ, "LEADPUSH_DEMO_API": url, "LEADPUSH_DEMO_KEY": _demo("api").API_KEY}
         if not quiet:
             stdout.print(f"Prefect's home, profile and database: {home}", highlight=False, soft_wrap=True)
-            stdout.print(f"Contacts and outputs: {home / 'leadpush' / 'outputs.db'}", highlight=False, soft_wrap=True)
+            stdout.print(
+                f"Contacts and outputs: {home / 'leadpush' / 'outputs.db'}", highlight=False, soft_wrap=True
+            )
             stdout.print(f"A small API: {url}", highlight=False)
             stdout.print("Starting Prefect's temporary server, and saving the Blocks of blocks/ ...")
         apply_definitions(read_definitions(repository / "blocks", environment))
@@ -89,7 +91,9 @@ def run_demo(repository: Path, home: Path, contacts: int, run_id: str, *, quiet:
         with _progress_bars(run_id, contacts, quiet):
             summary = flow(audience, run_id=run_id)
         seconds = perf_counter() - started
-        return _compare(repository, contacts, cast(RunSummary, summary), seconds, httpx.get(f"{url}/_count").json())
+        return _compare(
+            repository, contacts, cast(RunSummary, summary), seconds, httpx.get(f"{url}/_count").json()
+        )
 
 
 def _demo(module: str) -> Any:
@@ -120,7 +124,11 @@ def _audience(repository: Path, home: Path, contacts: int) -> Path:
 @contextmanager
 def _progress_bars(run_id: str, contacts: int, quiet: bool) -> Iterator[None]:
     bars = Progress(
-        TextColumn("{task.description:18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=stdout
+        TextColumn("{task.description:18}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=stdout,
     )
     tasks = {node: bars.add_task(node, total=contacts) for node in NODES}
     ended = threading.Event()
@@ -158,7 +166,8 @@ def _compare(
     assert record is not None
     failed = {contact_id: why.code for contact_id, _, why in iter_failures(database, record)}
     messages = {
-        contact_id: from_json(outputs["message"]) for contact_id, outputs in iter_outputs(database, record, ["message"])
+        contact_id: from_json(outputs["message"])
+        for contact_id, outputs in iter_outputs(database, record, ["message"])
     }
     pairs = {
         "contacts": (expected["contacts"], summary.contacts),

@@ -75,7 +75,8 @@ def _endpoint(endpoint: ApiEndpoint, workspace: Workspace | None) -> dict[str, A
 
 def _problems(problems: list[Any]) -> list[dict[str, str]]:
     return [
-        {"severity": p.severity, "field": p.field, "sentence": p.sentence, "remedy": p.remedy} for p in problems
+        {"severity": p.severity, "field": p.field, "sentence": p.sentence, "remedy": p.remedy}
+        for p in problems
     ]
 
 

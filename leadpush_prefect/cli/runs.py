@@ -106,16 +106,23 @@ def _show_run(database: Engine, record: RunRecord, json: bool) -> int:
     summary = summarize(database, record)
     failures = list(islice(iter_failures(database, record), SHOWN_FAILURES))
     if json:
-        shown = [{"contact": who, "node": node, "code": why.code, "message": why.message} for who, node, why in failures]
+        shown = [
+            {"contact": who, "node": node, "code": why.code, "message": why.message}
+            for who, node, why in failures
+        ]
         print_json({"run": _public(record), "summary": asdict(summary), "first_failures": shown})
         return 0
-    stdout.print(f"[bold]{record.campaign}[/] {record.run_id}: {record.state or record.status}", highlight=False)
+    stdout.print(
+        f"[bold]{record.campaign}[/] {record.run_id}: {record.state or record.status}", highlight=False
+    )
     stdout.print(headline(summary), highlight=False)
     print_table(STEP_COLUMNS, map(step_row, summary.steps))
     if failures:
         print_table(FAILURE_COLUMNS, failure_rows(summary))
         rows = [(who, node, why.code, why.message) for who, node, why in failures]
-        print_table(("contact", "step", "reason", "what happened"), rows, title=f"The first {len(rows)} failures")
+        print_table(
+            ("contact", "step", "reason", "what happened"), rows, title=f"The first {len(rows)} failures"
+        )
     return 0
 
 
@@ -135,6 +142,8 @@ def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bo
                     "output": None if outcome.output is None else from_json(outcome.output),
                     "reason": outcome.failure.code if outcome.failure else None,
                     "message": outcome.failure.message if outcome.failure else None,
+                    "request": outcome.failure.request if outcome.failure else None,
+                    "excerpt": outcome.failure.excerpt if outcome.failure else None,
                     "attempts": outcome.attempts,
                 }
                 for node, outcome in outcomes
@@ -145,7 +154,12 @@ def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bo
     for node, outcome in outcomes:
         why = f": {outcome.failure.code}: {outcome.failure.message}" if outcome.failure else ""
         stdout.print(f"\n[bold]{node}[/] {outcome.status}{why}", highlight=False)
+        for text in (outcome.failure.request, outcome.failure.excerpt) if outcome.failure else ():
+            if text:
+                stdout.print(cut(text), markup=False, highlight=False)
         if outcome.output is not None:
             value = from_json(outcome.output)
-            stdout.print(cut(value if isinstance(value, str) else outcome.output), markup=False, highlight=False)
+            stdout.print(
+                cut(value if isinstance(value, str) else outcome.output), markup=False, highlight=False
+            )
     return 0

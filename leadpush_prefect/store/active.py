@@ -15,7 +15,9 @@ from leadpush_prefect.store.steps import list_steps
 __all__ = ["active"]
 
 
-def active(engine: Engine, run: RunRecord, numbers: range, piece: int = 500) -> Iterator[list[PendingContact]]:
+def active(
+    engine: Engine, run: RunRecord, numbers: range, piece: int = 500
+) -> Iterator[list[PendingContact]]:
     """The contacts whose workflow goes on, with all outputs so far, in order, in pieces.
 
     These are the contacts that are subscribed (or the run includes the others) and have failed at no step that
@@ -30,7 +32,9 @@ def active(engine: Engine, run: RunRecord, numbers: range, piece: int = 500) -> 
     steps = list_steps(engine, run)
     for start in range(numbers.start, numbers.stop, piece):
         these = contact.c.number.between(start, min(start + piece, numbers.stop) - 1)
-        contacts = select(contact.c.number, contact.c.data).where(eligible(run), these).order_by(contact.c.number)
+        contacts = (
+            select(contact.c.number, contact.c.data).where(eligible(run), these).order_by(contact.c.number)
+        )
         with reading(engine) as connection:
             rows = connection.execute(contacts).all()
             outputs, stopped = earlier_outcomes(connection, run.key, steps, [row[0] for row in rows])

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     Connection,
     Engine,
+    Row,
     ScalarSelect,
     Select,
     and_,
@@ -132,7 +133,7 @@ def failed_at(steps: Sequence[int]) -> ColumnElement[bool]:
 
 def read_outcome(row: Row[*tuple[Any, ...]]) -> Outcome:
     """An outcome from its row."""
-    status = next(status for status, code in _CODES.items() if code == row.status)
+    [status] = [status for status, code in _CODES.items() if code == row.status]
     failure = read_failure(row.detail) if row.detail else None
     return Outcome(status, row.output, failure, row.microseconds / 1_000_000, row.attempts, row.bytes)
 
@@ -140,7 +141,7 @@ def read_outcome(row: Row[*tuple[Any, ...]]) -> Outcome:
 def read_failure(detail: str) -> Failure:
     """A failure from its stored JSON."""
     facts = json.loads(detail)
-    return Failure(**facts | {"reason": Reason(facts["reason"])})  # type: ignore[call-arg]  # Enum lookup
+    return Failure(**facts | {"reason": Reason(facts["reason"])})
 
 
 def _step(steps: Sequence[StepRecord], number: int) -> StepRecord:

@@ -36,7 +36,9 @@ def baseline(url: str, contacts: int) -> float:
 
     async def work(session: aiohttp.ClientSession, numbers: range) -> None:
         for number in numbers:
-            async with session.get(yarl.URL(f"{url}/customers/user{number}%40example.com", encoded=True)) as answer:
+            async with session.get(
+                yarl.URL(f"{url}/customers/user{number}%40example.com", encoded=True)
+            ) as answer:
                 await answer.read()
 
     async def main() -> float:
@@ -57,13 +59,16 @@ def product(url: str, contacts: int) -> float:
 
     workspace = Workspace(variables={"api": url}, allowed_networks=["127.0.0.0/8"])
     endpoint = ApiEndpoint(
-        url="{{ workspace.variables.api }}/customers/{{ contact.attributes.email }}", max_concurrency=CONCURRENCY
+        url="{{ workspace.variables.api }}/customers/{{ contact.attributes.email }}",
+        max_concurrency=CONCURRENCY,
     )
     audience = Audience.from_contacts({"id": n, "email": f"user{n}@example.com"} for n in range(contacts))
     with CampaignRun.start("benchmark", workspace=workspace, audience=audience, batches=1) as run:
         [batch] = run.batches()
         started = perf_counter()
-        fetch_api_data.fn(batch, endpoint, output_key="profile")  # the task's body: Prefect's own work is another row
+        fetch_api_data.fn(
+            batch, endpoint, output_key="profile"
+        )  # the task's body: Prefect's own work is another row
         seconds = perf_counter() - started
         run.finish()
     [step] = run.summary().steps
@@ -87,10 +92,14 @@ def run(contacts: int, rounds: int) -> float:
         measured(product, url, min(contacts, 2_000))
         pairs = [(measured(baseline, url, contacts), measured(product, url, contacts)) for _ in range(rounds)]
     ratios = [ours / bare for bare, ours in pairs]
-    table = Table(title=f"{contacts:,} contacts, {CONCURRENCY} at once, {platform.machine()}, Python {platform.python_version()}")
+    table = Table(
+        title=f"{contacts:,} contacts, {CONCURRENCY} at once, {platform.machine()}, Python {platform.python_version()}"
+    )
     for column in ("work", "contacts/s (median)", "ratio: median", "min", "max", "bar"):
         table.add_column(column)
-    table.add_row("aiohttp + uvloop, GET only", f"{statistics.median(bare for bare, _ in pairs):,.0f}", "1", "", "", "")
+    table.add_row(
+        "aiohttp + uvloop, GET only", f"{statistics.median(bare for bare, _ in pairs):,.0f}", "1", "", "", ""
+    )
     table.add_row(
         "one GET step, all checks, stored",
         f"{statistics.median(ours for _, ours in pairs):,.0f}",

@@ -87,7 +87,9 @@ def test_apply_names_a_variable_that_is_not_set(run: Run, monkeypatch: pytest.Mo
     write_blocks("http://127.0.0.1:9")
     code, _, error = run("blocks", "apply")
     assert 2 == code
-    assert "cli-profile.yaml: secrets.key: the environment variable CLI_TEST_KEY is not set." in " ".join(error.split())
+    assert "cli-profile.yaml: secrets.key: the environment variable CLI_TEST_KEY is not set." in " ".join(
+        error.split()
+    )
 
 
 def test_endpoints_test(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,11 +117,17 @@ def test_endpoints_test_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
     with RawServer(respond(b"<h1>s3cr3t-k3y is busy</h1>", status=503)) as server:
         write_blocks(server.url)
         run("blocks", "apply")
-        code, printed, _ = run("endpoints", "test", "cli-profile", "--contact", '{"id":7,"email":"a"}', "--json")
+        code, printed, _ = run(
+            "endpoints", "test", "cli-profile", "--contact", '{"id":7,"email":"a"}', "--json"
+        )
     answer = json.loads(printed)
     assert 1 == code
     assert 1 == len(server.requests)
-    assert ("http_status_503", 503, True) == (answer["reason"], answer["status"], answer["campaign_would_retry"])
+    assert ("http_status_503", 503, True) == (
+        answer["reason"],
+        answer["status"],
+        answer["campaign_would_retry"],
+    )
     assert "<h1>******** is busy</h1>" == answer["excerpt"]
     assert answer["remedy"]
 
@@ -146,7 +154,9 @@ def test_what_cannot_be_done_exits_with_2(run: Run, arguments: list[str]) -> Non
 def test_runs(run: Run) -> None:
     """A run is listed, shown by the beginning of its id, and by contact."""
     contacts = [{"id": "a"}, {"id": "b"}]
-    with CampaignRun.start("cli-runs", workspace=Workspace(), audience=Audience.from_contacts(contacts)) as campaign:
+    with CampaignRun.start(
+        "cli-runs", workspace=Workspace(), audience=Audience.from_contacts(contacts)
+    ) as campaign:
         [batch] = campaign.batches()
         for context in batch.contexts():
             batch.store(context, "score", {"points": f"of {context.contact_id}"})

@@ -50,7 +50,9 @@ def test_demo(tmp_path: Path) -> None:
     show = ended.stdout.partition("Look on\n")[2].splitlines()[0].split("leadpush ")[1].split()
     environment = {**os.environ, "PREFECT_HOME": str(home)}
     command = [str(Path(sys.executable).parent / "leadpush"), *show, "--json"]
-    shown_run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    shown_run = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
     steps = {step["node"]: step for step in json.loads(shown_run.stdout)["summary"]["steps"]}
     for node, wanted in expected["steps"].items():
         assert wanted == {name: steps[node][name] for name in wanted}

@@ -40,7 +40,9 @@ def test_python_examples(
 
 def test_the_campaign_is_short() -> None:
     """The campaign takes 15 lines or less."""
-    [campaign] = [e for e in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL) if "CampaignRun" in e]
+    [campaign] = [
+        e for e in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL) if "CampaignRun" in e
+    ]
     assert 15 >= len([line for line in campaign.partition("\nsummary")[0].splitlines() if line.strip()])
 
 

@@ -59,11 +59,11 @@ def main(how: str, *arguments: str) -> None:
         stoppable.serve("faults", parameters=parameters)
         return
     run_id, url, contacts, workers = arguments
-    runner = ThreadPoolTaskRunner(max_workers=int(workers))
+    runner: Any = ThreadPoolTaskRunner(max_workers=int(workers))
     if how == "run":
-        state = stoppable.with_options(task_runner=runner)(run_id, url, int(contacts), return_state=True)
+        state: Any = stoppable.with_options(task_runner=runner)(run_id, url, int(contacts), return_state=True)
     else:
-        afterwards = astoppable.with_options(task_runner=runner)
+        afterwards: Any = astoppable.with_options(task_runner=runner)
         state = asyncio.run(afterwards(run_id, url, int(contacts), return_state=True))
     print(f"state: {state.name}", flush=True)
 

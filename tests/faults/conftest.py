@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ def start(prefect_server: None, tmp_path: Path) -> Iterator[Start]:
         "PREFECT_API_URL": PREFECT_API_URL.value() or "",
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "PREFECT_TEST_MODE": "0",
+        "PYTHONFAULTHANDLER": "1",
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
@@ -42,9 +43,9 @@ def start(prefect_server: None, tmp_path: Path) -> Iterator[Start]:
 
     yield start
     for child in children:
-        with suppress(ProcessLookupError):
-            child.kill()
-        child.communicate()
+        if child.poll() is None:  # it hangs, or serves: let it say where
+            child.send_signal(signal.SIGABRT)
+        print(child.communicate()[0][-5_000:])
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from tests.server.raw_server import RawServer, Request, each, respond
 
 @pytest.fixture(autouse=True, scope="session")
 def _server(prefect_server: None) -> None:
-    """One server for the whole run."""
+    """One server for the whole run. What Prefect's test mode logs of its own workings is not looked at."""
+    logging.getLogger("prefect").setLevel(logging.INFO)
+    logging.getLogger("prefect._internal").setLevel(logging.WARNING)
 
 
 @pytest.fixture(autouse=True)
@@ -60,8 +63,8 @@ def rows(database: Engine) -> Callable[[str], list[tuple[object, ...]]]:
     return ask
 
 
-@pytest.fixture
-def acme() -> Workspace:
+@pytest.fixture(scope="session")
+def acme(_server: None) -> Workspace:
     """A workspace in which the API on loopback may be called. Saved, so that endpoints can name it."""
     workspace = Workspace(uuid="w-1", allowed_networks=["127.0.0.0/8"])
     workspace.save("acme", overwrite=True)

@@ -9,11 +9,12 @@ from prefect import flow
 from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import BlockDocumentCreate, BlockDocumentUpdate
+from prefect.types import SecretDict
 
 from leadpush_prefect import ApiEndpoint, Audience, BlockInvalid, CampaignContext, Workspace, fetch_api_data
 
 BLOCKS: list[type[Any]] = [Workspace, ApiEndpoint, Audience]
-VALUES = [
+VALUES: list[Any] = [
     None,
     5,
     -0.5,
@@ -76,7 +77,7 @@ def check(block: Any, kind: type[Any], field: str, value: Any) -> None:
         )
 
 
-@pytest.mark.parametrize("value", VALUES, ids=str)
+@pytest.mark.parametrize("value", [None, 5, True, "some text", *VALUES[-2:]], ids=str)
 @pytest.mark.parametrize("kind", BLOCKS)
 def test_all_fields_as_any_json_over_rest(kind: type[Any], value: Any, documents: Documents) -> None:
     """Whatever all fields hold, the Block loads; what it cannot use is a problem of its field, in a
@@ -137,7 +138,7 @@ def test_what_is_kindly_read(documents: Documents) -> None:
         "method": "post",
         "secrets": {"key": 42},
     }
-    endpoint = ApiEndpoint.load(documents.write(ApiEndpoint, written))
+    endpoint: Any = ApiEndpoint.load(documents.write(ApiEndpoint, written))
     assert (endpoint.timeout_seconds, endpoint.max_attempts, endpoint.enabled) == (7.0, 2, False)
     assert endpoint.headers == {"X-A": 5, "X-B": True}, "one bad entry does not spoil the others"
     assert endpoint.query == {"tag": ["a", 1]}
@@ -145,14 +146,14 @@ def test_what_is_kindly_read(documents: Documents) -> None:
     assert endpoint.config().method == "POST"
     assert endpoint.config().secrets == {"key": "42"}
     assert [p.field for p in endpoint.problems() if p.severity == "error"] == ["headers.X-C"]
-    workspace = Workspace.load(documents.write(Workspace, {"allowed_hosts": "api.example.com"}))
+    workspace: Any = Workspace.load(documents.write(Workspace, {"allowed_hosts": "api.example.com"}))
     assert workspace.allowed_hosts == ["api.example.com"]
 
 
 @pytest.mark.parametrize(
     ("kind", "wrong", "near"),
-    [(ApiEndpoint, "timeout", "timeout_seconds"), (ApiEndpoint, "header", "headers"), (Workspace, "uid", "uuid"),
-     (Audience, "qeury", "query")],
+    [(ApiEndpoint, "timeout", "timeout_seconds"), (ApiEndpoint, "header", "headers"),
+     (Workspace, "uid", "uuid"), (Audience, "qeury", "query")],
 )  # fmt: skip
 def test_an_unknown_field_names_the_nearest(
     kind: type[Any], wrong: str, near: str, documents: Documents
@@ -202,7 +203,7 @@ async def test_asave_refuses_problems() -> None:
     with pytest.raises(BlockInvalid, match="url: It is empty"):
         await ApiEndpoint().asave("refused")
     await ApiEndpoint(url="https://a.example/").asave("good", overwrite=True)
-    loaded = await ApiEndpoint.aload("good")
+    loaded: Any = await ApiEndpoint.aload("good")
     assert (loaded.name, loaded.problems()) == ("good", [])
 
 
@@ -225,9 +226,9 @@ async def test_problems_on_a_running_loop(acme: Workspace) -> None:
 def test_secrets_are_masked(documents: Documents) -> None:
     """No secret shows in repr, dumps, the configuration's repr, or what the API of Prefect gives without
     asking."""
-    endpoint = ApiEndpoint(url="https://a.example/", secrets={"key": "s3cret-value"})
+    endpoint = ApiEndpoint(url="https://a.example/", secrets=SecretDict({"key": "s3cret-value"}))
     endpoint.save("secretive", overwrite=True)
-    loaded = ApiEndpoint.load("secretive")
+    loaded: Any = ApiEndpoint.load("secretive")
     assert loaded.config().secrets == {"key": "s3cret-value"}
     for block in (endpoint, loaded):
         shown = [
@@ -245,7 +246,6 @@ def test_secrets_are_masked(documents: Documents) -> None:
     assert "s3cret" not in str(document.data)
 
 
-@pytest.mark.xfail(reason="tolerance.number lets an OverflowError through", strict=False)
 def test_huge_numbers_load(documents: Documents) -> None:
     """A number that no float can hold is a problem, not a Block that does not load."""
     huge = 10**400

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 from prefect import flow, task
-from prefect.states import State
-from prefect.task_runners import ThreadPoolTaskRunner
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
 from sqlalchemy import create_engine, text
 
@@ -32,6 +30,7 @@ from leadpush_prefect import (
     fetch_api_data,
     render_template,
 )
+from tests.prefect.running import run_flow, threads
 from tests.server.raw_server import RawServer
 
 Ask = Callable[[str], list[tuple[object, ...]]]
@@ -43,10 +42,6 @@ MESSAGE = "{{ contact._id }} is {{ workflow.profile.plan }}"
 def people(count: int) -> Audience:
     """`count` contacts, of whom each tenth, from 5 on, is not subscribed."""
     return Audience.from_contacts({"id": n, "subscribed": n % 10 != 5, "name": f"N{n}"} for n in range(count))
-
-
-def run_flow(body: Callable[[], Any]) -> State[Any]:
-    return flow(name="campaign", task_runner=ThreadPoolTaskRunner(max_workers=4))(body)(return_state=True)
 
 
 def error_of(body: Callable[[], Any]) -> Any:
@@ -359,7 +354,7 @@ def test_a_task_of_ones_own(endpoint: ApiEndpoint, acme: Workspace, rows: Ask) -
         with CampaignRun.start("c", workspace=acme, audience=people(1300), batches=2) as run:
             scored = []
             for batch in run.batches():
-                profiled = fetch_api_data.submit(batch, endpoint, output_key="profile")
+                profiled: Any = fetch_api_data.submit(batch, endpoint, output_key="profile")
                 scored.append(score.submit(profiled))
                 render_template.submit(scored[-1], "{{ workflow.score.name }}", output_key="m")
             state = run.finish(scored)
@@ -608,7 +603,9 @@ def test_jsonl(tmp_path: Path, acme: Workspace) -> None:
     """Leadpush's shape, with attributes as an object or as text, and flat."""
     path = tmp_path / "people.jsonl"
     path.write_text(
-        '{"_id": "a", "attributes": {"n": 1.50}}\n{"uuid": "b", "attributes": "{\\"n\\": 2}"}\n{"id": 3, "n": "x"}\n'
+        '{"_id": "a", "attributes": {"n": 1.50}}\n'
+        '{"uuid": "b", "attributes": "{\\"n\\": 2}"}\n'
+        '{"id": 3, "n": "x"}\n'
     )
     assert ids(Audience.from_file(path), acme) == {"a": {"n": 1.5}, "b": {"n": 2}, "3": {"n": "x"}}
 
@@ -640,7 +637,8 @@ def test_sql(customers: SqlAlchemyConnector, acme: Workspace) -> None:
     )
     assert ids(audience, acme) == {"2": {"plan": "50 %: pro"}}
     audience.save("pros", overwrite=True)
-    assert ids(Audience.load("pros"), acme) == {"2": {"plan": "50 %: pro"}}
+    loaded: Any = Audience.load("pros")
+    assert ids(loaded, acme) == {"2": {"plan": "50 %: pro"}}
     assert len(ids(Audience.from_sql(customers, "SELECT id FROM customer"), acme)) == 1250, "of two batches"
 
 
@@ -695,7 +693,7 @@ def test_a_database_of_ones_own(tmp_path: Path, endpoint: ApiEndpoint) -> None:
 async def test_async_flow(endpoint: ApiEndpoint, acme: Workspace, api: RawServer) -> None:
     """An async flow awaits the twin, or submits; `finish` waits for both kinds."""
 
-    @flow(task_runner=ThreadPoolTaskRunner(max_workers=4))
+    @flow(task_runner=threads(4))
     async def campaign() -> Any:
         with CampaignRun.start("c", workspace=acme, audience=people(10), batches=2) as run:
             first, second = run.batches()
@@ -712,12 +710,12 @@ async def test_async_flow(endpoint: ApiEndpoint, acme: Workspace, api: RawServer
 def test_retries_of_a_batch(endpoint: ApiEndpoint, acme: Workspace, api: RawServer, rows: Ask) -> None:
     """Prefect's `retries` run a batch's task again: what has an outcome is not fetched again."""
     from leadpush_prefect import batch_steps
+    from leadpush_prefect.store.outcomes import write_outcomes
 
-    wrote = batch_steps.write_outcomes
     calls = [0]
 
     def write(*arguments: Any) -> None:
-        wrote(*arguments)
+        write_outcomes(*arguments)
         calls[0] += 1
         if calls[0] == 1:
             raise ZeroDivisionError

@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from prefect import flow
-from prefect.states import State
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from leadpush_prefect import (
     ApiEndpoint,
@@ -21,6 +18,7 @@ from leadpush_prefect import (
     fetch_api_data,
     render_template,
 )
+from tests.prefect.running import run_flow
 from tests.server.raw_server import RawServer, Request, each, respond
 
 Ask = Callable[[str], list[tuple[object, ...]]]
@@ -75,12 +73,6 @@ def campaign(
     return body
 
 
-def run_flow(body: Callable[[str], Any], run_id: str) -> State[Any]:
-    return flow(name="again", task_runner=ThreadPoolTaskRunner(max_workers=2))(body)(
-        run_id, return_state=True
-    )
-
-
 def test_the_same_run_id(acme: Workspace, server: RawServer, behaviour: Api, rows: Ask) -> None:
     """Failed under stop: tried again. Fetched, skipped, or failed under continue: never."""
     body = campaign(server, acme)
@@ -121,17 +113,15 @@ def test_a_retry_of_the_flow(acme: Workspace, server: RawServer, behaviour: Api,
     first = ApiEndpoint(url=server.url + "/first/{{ contact._id }}", max_attempts=1)
     ids: list[str] = []
 
-    @flow(retries=1, task_runner=ThreadPoolTaskRunner(max_workers=2))
     def again() -> Any:
         audience = Audience.from_contacts({"id": n} for n in range(10))
         with CampaignRun.start("c", workspace=acme, audience=audience, batches=2) as run:
             ids.append(run.id)
             for batch in run.batches()[: len(ids)]:
                 fetch_api_data.submit(batch, first, output_key="first")
-            state = run.finish()
-            return state
+            return run.finish()
 
-    state = again(return_state=True)
+    state = run_flow(again, retries=1)
     assert state.is_completed()
     assert ids == [str(state.state_details.flow_run_id)] * 2
     assert counts(server) == Counter([*(f"/first/{n}" for n in range(10)), "/first/3", "/first/4"])

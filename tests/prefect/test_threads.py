@@ -10,9 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from prefect import flow, task
-from prefect.states import State
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect import task
 
 from leadpush_prefect import (
     ApiEndpoint,
@@ -26,6 +24,7 @@ from leadpush_prefect import (
     render_template,
 )
 from leadpush_prefect import engine as engines
+from tests.prefect.running import run_flow
 from tests.server.raw_server import RawServer, Request, each, respond
 
 Ask = Callable[[str], list[tuple[object, ...]]]
@@ -33,12 +32,6 @@ Ask = Callable[[str], list[tuple[object, ...]]]
 
 def people(count: int) -> Audience:
     return Audience.from_contacts({"id": n} for n in range(count))
-
-
-def run_flow(body: Callable[[], Any], workers: int = 2) -> State[Any]:
-    return flow(name="threads", task_runner=ThreadPoolTaskRunner(max_workers=workers))(body)(
-        return_state=True
-    )
 
 
 def test_two_workers_and_thirty_batches(acme: Workspace, api: RawServer, rows: Ask) -> None:
@@ -52,7 +45,7 @@ def test_two_workers_and_thirty_batches(acme: Workspace, api: RawServer, rows: A
                 render_template.submit(done, "Hi", output_key="m")
             return run.finish()
 
-    state = run_flow(body)
+    state = run_flow(body, workers=2)
     assert state.result().completed == 300
     assert rows("SELECT count(*) FROM leadpush_outcome") == [(600,)]
     assert len(api.requests) == len({request.target for request in api.requests}) == 300
@@ -64,12 +57,12 @@ def test_a_step_that_raises(acme: Workspace, api: RawServer, rows: Ask) -> None:
 
     @task
     def check(batch: Batch) -> Batch:
-        if batch.number == 13:
+        if batch.number == 3:
             raise ZeroDivisionError("unlucky")
         return batch
 
     def body() -> Any:
-        with CampaignRun.start("c", workspace=acme, audience=people(300), batches=30) as run:
+        with CampaignRun.start("c", workspace=acme, audience=people(100), batches=10) as run:
             for batch in run.batches():
                 render_template.submit(
                     fetch_api_data.submit(check.submit(batch), endpoint, output_key="profile"),
@@ -78,12 +71,12 @@ def test_a_step_that_raises(acme: Workspace, api: RawServer, rows: Ask) -> None:
                 )
             return run.finish()
 
-    state = run_flow(body)
+    state = run_flow(body, workers=2)
     error = state.result(raise_on_failure=False)
     assert isinstance(error, RunIncomplete)
-    assert str(error).startswith("2 of 60 tasks did not complete: ")
+    assert str(error).startswith("2 of 20 tasks did not complete: ")
     assert "step profile: NotReady" in str(error)
-    assert rows("SELECT count(DISTINCT number) FROM leadpush_outcome") == [(290,)]
+    assert rows("SELECT count(DISTINCT number) FROM leadpush_outcome") == [(90,)]
 
 
 def test_one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +192,7 @@ def test_a_waiting_contact_holds_up_no_other(acme: Workspace) -> None:
                 fetch_api_data.submit(run.batches()[0], endpoint, output_key="a")
                 return run.finish()
 
-        summary = run_flow(body).result()
+        summary = run_flow(body, workers=2).result()
     assert (order[0], order[-1], len(order)) == (b"/0", b"/0", 21)
     assert (summary.steps[0].fetched, summary.steps[0].requests) == (20, 21)
 

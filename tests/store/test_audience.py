@@ -267,7 +267,7 @@ def test_skip_invalid() -> None:
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ids = text.filter(lambda id: id.strip() and "\0" not in id)
-cheap = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+cheap = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @cheap

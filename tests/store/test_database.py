@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, inspect, text, update
 from sqlalchemy.exc import StatementError
-from tests.store.store_helpers import begin, open_late
 
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.store import database as module
 from leadpush_prefect.store.database import insert_rows, open_database, reading, writing
 from leadpush_prefect.store.schema import SCHEMA_VERSION, claim, contact, metadata, schema
+from tests.store.store_helpers import begin, open_late
 
 
 def mode(path: Path) -> int:

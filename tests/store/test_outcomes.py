@@ -5,6 +5,12 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine
+
+from leadpush_prefect.errors import LeadpushError, Reason
+from leadpush_prefect.outcome import Failure, Outcome, Status
+from leadpush_prefect.store.exports import iter_failures, iter_outputs
+from leadpush_prefect.store.outcomes import PendingContact, pending, write_outcomes
+from leadpush_prefect.store.snapshot import snapshot
 from tests.store.store_helpers import (
     FAILED,
     FETCHED,
@@ -16,12 +22,6 @@ from tests.store.store_helpers import (
     waiting,
     write_a_quarter,
 )
-
-from leadpush_prefect.errors import LeadpushError, Reason
-from leadpush_prefect.outcome import Failure, Outcome, Status
-from leadpush_prefect.store.exports import iter_failures, iter_outputs
-from leadpush_prefect.store.outcomes import PendingContact, pending, write_outcomes
-from leadpush_prefect.store.snapshot import snapshot
 
 
 def test_fresh(database: Engine) -> None:

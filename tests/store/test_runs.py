@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import Engine
-from tests.store.store_helpers import begin, started
 
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.store.runs import batch_range, find_run, find_run_by_prefix, finish_run, list_runs
+from tests.store.store_helpers import begin, started
 
 
 def test_first_execution(database: Engine) -> None:
@@ -49,7 +51,7 @@ def test_half_snapshot_begins_again(database: Engine) -> None:
     "change",
     [{"campaign": "other"}, {"workspace": "other"}, {"simulate": True}, {"include_unsubscribed": True}],
 )
-def test_another_run_is_refused(database: Engine, change: dict[str, object]) -> None:
+def test_another_run_is_refused(database: Engine, change: dict[str, Any]) -> None:
     """A run id goes with one campaign, workspace and settings; the refusal changes nothing."""
     first = begin(database)
     with pytest.raises(LeadpushError, match=f"Run r1 began with {next(iter(change))}"):

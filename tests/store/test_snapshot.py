@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
-from tests.store.store_helpers import begin, row, started
 
 from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import AudienceInvalid, RunBusy
@@ -17,6 +16,7 @@ from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.runs import find_run
 from leadpush_prefect.store.schema import contact
 from leadpush_prefect.store.snapshot import batches_for, snapshot
+from tests.store.store_helpers import begin, row, started
 
 
 def count(database: Engine) -> int:

@@ -3,12 +3,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
-from tests.store.store_helpers import FAILED, FETCHED, SKIPPED, begin, declare, row, started
 
 from leadpush_prefect.outcome import Outcome, Status
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.snapshot import snapshot
 from leadpush_prefect.store.summary import percentile, summarize, unreached
+from tests.store.store_helpers import FAILED, FETCHED, SKIPPED, begin, declare, row, started
 
 
 def test_counts(database: Engine) -> None:

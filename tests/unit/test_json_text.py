@@ -84,8 +84,8 @@ def test_not_json(text: str | bytes) -> None:
 
 
 def test_nesting() -> None:
-    """500 levels are read, and 250 are printed, digits kept."""
-    from_json("[" * 500 + "1.10" + "]" * 500)
+    """1,000 levels are read, and 250 are printed, digits kept."""
+    from_json("[" * 1000 + "1.10" + "]" * 1000)
     text = "[" * 250 + "1.10" + "]" * 250
     assert text == to_json(from_json(text))
 

@@ -1,4 +1,4 @@
-"""A template of texts and plain paths is rendered without Jinja, with the same result to the last character."""
+"""Texts and plain paths are rendered without Jinja, with the same result to the last character."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ values = st.recursive(
     ),
     max_leaves=8,
 )
-namespaces = st.fixed_dictionaries({}, optional={root: values for root in ROOTS})
+namespaces = st.fixed_dictionaries({}, optional=dict.fromkeys(ROOTS, values))
 literals = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters='{}#%"\\'), max_size=5
 ) | st.sampled_from(["\r\n", "\r", "/", "?", "&a=", "%41", "<b>", "é"])

@@ -169,6 +169,13 @@ def test_header_value(headers: dict[str, str], words: str) -> None:
     only("error", f"headers.{next(iter(headers))}", words, headers=headers)
 
 
+@pytest.mark.parametrize("secret", ["a\nb", "key\n", "key ", "x" * 9000])
+def test_secret_in_a_header(secret: str) -> None:
+    """A secret that could not be sent in the header that reads it: a line break at its end, or too long."""
+    headers = {"X-A": "Bearer {{ secrets.key }}"}
+    only("error", "headers.X-A", "or the secret", headers=headers, query={}, secrets={"key": secret})
+
+
 def test_query_twice() -> None:
     """A name both in the URL's query and in `query`."""
     only("error", "query.full", "The URL has a parameter of that name", query={"full": 1})

@@ -256,13 +256,13 @@ def test_body(headers: dict[str, str], body: Any, sent: bytes) -> None:
 def test_half_of_a_pair(place: str) -> None:
     """Half of a surrogate pair, which has no form in UTF-8, is refused in a sentence."""
     half = "{{ '\\ud800' ~ contact._id }}"
-    endpoint: dict[str, Any] = {
+    endpoints: dict[str, dict[str, Any]] = {
         "header": {"headers": {"X-A": half}},
         "query": {"query": {"a": half}},
         "body": {"method": "POST", "headers": {"Content-Type": "text/plain"}, "body": half},
         "url": {"url": f"https://h.example/{half}"},
-    }[place]
-    failed = failure(**endpoint)
+    }
+    failed = failure(**endpoints[place])
     assert failed.reason is Reason.TEMPLATE_INVALID
     assert "surrogate" in str(failed)
 

@@ -394,7 +394,7 @@ def test_json_position_unknown(body: str, words: str) -> None:
     ],
 )
 def test_not_escaped_twice(source: str, place: Place | None, text: str) -> None:
-    """`urlencode` in a URL and `tojson` in JSON give what is escaped already; in plain text they are filters."""
+    """`urlencode` in a URL and `tojson` in JSON give what is escaped already; in text they are filters."""
     assert text == (render_json(source) if place is None else render(source, place))
 
 
@@ -455,8 +455,9 @@ def test_blocks(place: Place | None, block: str) -> None:
 def test_control_flow(values: list[str], wide: bool) -> None:
     """Values in loops and branches are escaped for where they land."""
     source = (
-        "https://h.example/a{% for x in contact.x %}/{% if contact.wide %}w/{{ x }}{% else %}{{ x }}{% endif %}"
-        "{% endfor %}?n={% for x in contact.x %}{{ x }}&n={% endfor %}"
+        "https://h.example/a"
+        "{% for x in contact.x %}/{% if contact.wide %}w/{{ x }}{% else %}{{ x }}{% endif %}{% endfor %}"
+        "?n={% for x in contact.x %}{{ x }}&n={% endfor %}"
     )
     url = urlsplit(render(source, URL, data=DATA | {"contact": {"x": values, "wide": wide}}))
     segments = [part for value in values for part in (["w", value] if wide else [value])]
