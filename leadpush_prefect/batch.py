@@ -97,12 +97,13 @@ class Batch:
         check_identifier("output_key", output_key)
         outcome = Outcome(Status.FETCHED, to_json(value))
         run = open_run(self.run_id, self.workspace)
-        number = _number_of(run, context)
+        origin = context.origin if isinstance(context.origin, _Origin) else None
+        number = _number_of(run, context, origin)
         if number is None or number not in batch_range(run.record, self.number):
             raise ValueError(
                 f"Contact {context.contact_id} is not in batch {self.number} of run {self.run_id}."
             )
-        stores = getattr(context.number, "stores", None)
+        stores = origin.stores if origin else None
         if stores is None or stores.batch != self or not stores.add(output_key, number, outcome):
             _write(run, output_key, {number: outcome})
 
@@ -132,34 +133,33 @@ def _read_batches(run: OpenRun) -> set[int]:
         return set(connection.scalars(select(claim.c.batch).where(*ours)))
 
 
-def _number_of(run: OpenRun, context: CampaignContext) -> int | None:
+def _number_of(run: OpenRun, context: CampaignContext, origin: _Origin | None) -> int | None:
     """The number of a context's contact in the run; the context may be of another one."""
-    if context.number is not None and context.campaign["run_id"] == run.record.run_id:
-        return int(context.number)
+    if origin is not None and context.campaign["run_id"] == run.record.run_id:
+        return origin.number
     return contact_number(run.database, run.record.key, context.contact_id)
 
 
 def _context(run: OpenRun, contact: PendingContact, stores: _Stores) -> CampaignContext:
-    number = _Number(contact.number)
-    number.stores = stores
     return CampaignContext.of_run(
         workspace=run.workspace,
         campaign=run.campaign_values(),
         contact=from_json(contact.data),
         workflow={key: from_json(text) for key, text in contact.outputs.items()},
         simulate=run.record.simulate,
-        number=number,
+        origin=_Origin(contact.number, stores),
     )
 
 
-class _Number(int):
-    """A contact's number that knows the iteration which gave it, so that `store` finds where the outputs
-    gather."""
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a context came from: the contact's number, and where its outputs gather in this process."""
 
-    stores: _Stores
+    number: int
+    stores: _Stores | None
 
-    def __reduce__(self) -> tuple[type[int], tuple[int]]:
-        return int, (int(self),)
+    def __reduce__(self) -> tuple[type[_Origin], tuple[int, None]]:
+        return _Origin, (self.number, None)
 
 
 class _Stores:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from contextvars import ContextVar, Token, copy_context
+from contextvars import ContextVar, Token
 from itertools import islice
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 from uuid import UUID, uuid4
 
@@ -27,6 +24,7 @@ from leadpush_prefect.config import WorkspaceConfig
 from leadpush_prefect.contact import InvalidRow
 from leadpush_prefect.engine import engine
 from leadpush_prefect.errors import BlockInvalid, LeadpushError, RunIncomplete
+from leadpush_prefect.interruption import leave_on_sigterm, restore_sigterm, wait_for
 from leadpush_prefect.json_text import from_json
 from leadpush_prefect.open_runs import OpenRun, add_run, database_of, forget_run, refuse_if_open
 from leadpush_prefect.outcome import Failure
@@ -96,7 +94,6 @@ class CampaignRun:
         """Begin a run, or its next execution: take the audience's contacts into the database.
 
         They are taken whole or not at all.
-
 
         A second execution (a retry of the flow run, or the same run id) goes on with the contacts of the
         first. It tries those without outcome, and those that failed where the workflow stops; never those
@@ -208,7 +205,7 @@ class CampaignRun:
     def _wait(self) -> None:
         waited = 0
         while waited < len(self._futures):  # a task of the flow's may submit more
-            _wait_for(self._futures[waited])
+            wait_for(self._futures[waited])
             waited += 1
         bad = [future for future in self._futures if not future.state.is_completed()]
         if bad:
@@ -255,13 +252,13 @@ class CampaignRun:
     def __enter__(self) -> Self:
         add_run(self._run)
         self._token = _current.set(self)
-        self._sigterm = _leave_on_sigterm()
+        self._sigterm = leave_on_sigterm()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _restore_sigterm(self._sigterm)
+        restore_sigterm(self._sigterm)
         if self._token is not None:
             _current.reset(self._token)
         if not self._finished:
@@ -300,38 +297,6 @@ def _id_of_flow_run() -> str:
     while len(_id_given_to) > 256:
         _id_given_to.popitem(last=False)
     return str(flow_run_id)
-
-
-def _wait_for(future: PrefectFuture[Any]) -> None:
-    """Wait for a task.
-
-    On an event loop, in an async flow, the first Ctrl-C does not interrupt but cancels the flow's task, and
-    that is to be seen here.
-    """
-    task = _running_task()
-    if task is None:
-        future.wait()
-        return
-    done = threading.Event()
-    waiting = threading.Thread(target=copy_context().run, args=(_wait_and_say, future, done), daemon=True)
-    waiting.start()
-    while not done.wait(0.2):
-        if task.cancelling():
-            raise asyncio.CancelledError
-
-
-def _wait_and_say(future: PrefectFuture[Any], done: threading.Event) -> None:
-    try:
-        future.wait()
-    finally:
-        done.set()
-
-
-def _running_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
 
 
 def _and_more(count: int) -> str:
@@ -381,24 +346,3 @@ def _logger() -> Any:
         return get_run_logger()
     except MissingContextError:
         return get_logger("leadpush")
-
-
-def _leave_on_sigterm() -> Any:
-    """Let SIGTERM leave the `with` like any exception, where it would end the process on the spot.
-
-    Prefect's own processes have a handler, which stays.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return None
-    if signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        return None
-    return signal.signal(signal.SIGTERM, _exit)
-
-
-def _restore_sigterm(former: Any) -> None:
-    if former is not None:
-        signal.signal(signal.SIGTERM, former)
-
-
-def _exit(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)

@@ -49,7 +49,7 @@ class CampaignContext:
         {'points': 3}
     """
 
-    __slots__ = ("campaign", "contact", "nodes", "number", "simulate", "workflow", "workspace")
+    __slots__ = ("campaign", "contact", "nodes", "origin", "simulate", "workflow", "workspace")
 
     workspace: Workspace | WorkspaceConfig | str
     campaign: Mapping[str, Any]
@@ -57,7 +57,7 @@ class CampaignContext:
     workflow: Mapping[str, Any]
     simulate: bool
     nodes: frozenset[str]  # the steps that this context has been through, so that none is taken twice
-    number: int | None  # in its run
+    origin: object  # where a batch of a run gave it from; None for a context of one's own
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class CampaignContext:
         workflow: Mapping[str, Any],
         simulate: bool,
         nodes: frozenset[str],
-        number: int | None,
+        origin: object,
     ) -> None:
         put = object.__setattr__
         put(self, "workspace", workspace)
@@ -89,7 +89,7 @@ class CampaignContext:
         put(self, "workflow", MappingProxyType(dict(workflow)))
         put(self, "simulate", simulate)
         put(self, "nodes", nodes)
-        put(self, "number", number)
+        put(self, "origin", origin)
 
     @classmethod
     def of_run(
@@ -100,10 +100,10 @@ class CampaignContext:
         contact: Mapping[str, Any],
         workflow: Mapping[str, Any],
         simulate: bool,
-        number: int,
+        origin: object,
     ) -> CampaignContext:
         """A context of a contact that is stored, and so in Leadpush's shape already."""
-        return _rebuild(workspace, campaign, contact, workflow, simulate, frozenset(), number)
+        return _rebuild(workspace, campaign, contact, workflow, simulate, frozenset(), origin)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("A CampaignContext does not change. with_output() gives a new one.")
@@ -114,7 +114,7 @@ class CampaignContext:
 
     def __reduce__(self) -> tuple[Any, ...]:
         plain = dict(self.campaign), dict(self.contact), dict(self.workflow)
-        return _rebuild, (self.workspace, *plain, self.simulate, self.nodes, self.number)
+        return _rebuild, (self.workspace, *plain, self.simulate, self.nodes, self.origin)
 
     @property
     def contact_id(self) -> str:
@@ -163,7 +163,7 @@ class CampaignContext:
             self.workflow if workflow is None else workflow,
             self.simulate,
             self.nodes if nodes is None else nodes,
-            self.number,
+            self.origin,
         )
 
     def values(self, workspace: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.json_text import check_json, to_json
+from leadpush_prefect.json_text import check_json
 from leadpush_prefect.masking import Masker
 from leadpush_prefect.network.body import EXCERPT_BYTES
 from leadpush_prefect.network.hosts import host_allowed
@@ -26,7 +26,7 @@ from leadpush_prefect.prepared import PreparedEndpoint
 from leadpush_prefect.templates import TemplateFailed
 from leadpush_prefect.wire import Answer, RenderedRequest, Transport, TransportFailed
 
-__all__ = ["Call", "MockTransport", "Retry", "attempt", "render_failure"]
+__all__ = ["Call", "Retry", "attempt", "render_failure"]
 
 EXCERPT_LENGTH = 300
 """How many characters of an answer that is no output are kept."""
@@ -184,27 +184,3 @@ def _excerpt(mask: Masker, body: bytes) -> str:
     """The beginning of an error page on one line, without what would steer a terminal."""
     text = mask.beginning(body[:EXCERPT_BYTES].decode("utf-8", "replace").rstrip("\ufffd"))
     return " ".join(_CONTROL.sub(" ", text).split())[:EXCERPT_LENGTH]
-
-
-@dataclass(frozen=True, slots=True)
-class MockTransport:
-    """What a simulated run sends through: nothing is sent, and a mock passes the checks of an answer.
-
-    Attributes:
-        response: The body: an object or a list, or its text; None fails with `mock_missing`.
-        status: The HTTP status.
-    """
-
-    response: Any
-    status: int = 200
-
-    async def send(
-        self, request: RenderedRequest, *, timeout_seconds: float, max_response_bytes: int
-    ) -> Answer:
-        """Answer with the mock."""
-        if self.response is None:
-            raise TransportFailed(Reason.MOCK_MISSING, Reason.MOCK_MISSING.sentence, sent=False)
-        text = self.response if isinstance(self.response, str) else to_json(self.response)
-        if len(text.encode()) > max_response_bytes:
-            raise TransportFailed(Reason.RESPONSE_TOO_LARGE, "The mock_response is too large.", sent=False)
-        return Answer(self.status, {}, text.encode())

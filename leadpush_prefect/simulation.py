@@ -6,9 +6,12 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from leadpush_prefect.fetch import Call, MockTransport, Retry, attempt
+from leadpush_prefect.errors import Reason
+from leadpush_prefect.fetch import Call, Retry, attempt
+from leadpush_prefect.json_text import to_json
 from leadpush_prefect.outcome import Outcome
 from leadpush_prefect.prepared import PreparedEndpoint
+from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed
 
 __all__ = ["Mock"]
 
@@ -30,12 +33,25 @@ class Mock:
     def outcome(self, target: PreparedEndpoint, values: Mapping[str, Any]) -> Outcome:
         """The outcome for one contact, with no request to its name."""
         last = target.endpoint.config.max_attempts - 1
-        result = _now(
-            attempt(Call(target, values, last), MockTransport(self.response, self.status), _no_wait)
-        )
+        result = _now(attempt(Call(target, values, last), self, _no_wait))
         if isinstance(result, Retry):
             raise RuntimeError("The last attempt is not repeated.")
         return replace(result, attempts=0, seconds=0.0)
+
+    async def send(
+        self, request: RenderedRequest, *, timeout_seconds: float, max_response_bytes: int
+    ) -> Answer:
+        """Answer, as a transport would; nothing is sent."""
+        if self.response is None:
+            raise TransportFailed(Reason.MOCK_MISSING, Reason.MOCK_MISSING.sentence, sent=False)
+        try:
+            body = (self.response if isinstance(self.response, str) else to_json(self.response)).encode()
+        except (TypeError, UnicodeEncodeError):
+            message = "The mock_response has no form in JSON."
+            raise TransportFailed(Reason.RESPONSE_NOT_JSON, message, sent=False) from None
+        if len(body) > max_response_bytes:
+            raise TransportFailed(Reason.RESPONSE_TOO_LARGE, "The mock_response is too large.", sent=False)
+        return Answer(self.status, {}, body)
 
 
 async def _no_wait() -> None:

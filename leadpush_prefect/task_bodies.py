@@ -81,9 +81,7 @@ async def afetch(
 async def _stop(thread: asyncio.Task[Counts], owner: str) -> None:
     """Have a thread write what has come, and end."""
     while not thread.done():
-        engine().stop_group(
-            owner
-        )  # again, if the thread had not yet come so far as to have what can be stopped
+        engine().stop_group(owner)  # again, if the thread had not yet begun what can be stopped
         await asyncio.wait([thread], timeout=0.1)
     if not thread.cancelled():
         thread.exception()  # RunStopped, of which nobody wants to hear

@@ -47,8 +47,8 @@ class Condition:
     """A compiled `when=`.
 
     Attributes:
-        holds: Whether the condition is met. Raises `TemplateFailed`, with `condition_missing` for a missing
-            path. paths: The paths that it reads.
+        holds: Whether the condition is met. Raises `TemplateFailed`: `condition_missing` for a missing path.
+        paths: The paths that it reads.
     """
 
     holds: Callable[[Namespace], bool]
