@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
@@ -73,14 +74,57 @@ def show(run_id: str, *, contact: str = "", workspace: str = "", json: bool = Fa
     json:
         Print JSON.
     """
+    database = _database(workspace)
+    record = _find(database, run_id)
+    return _show_contact(database, record, contact, json) if contact else _show_run(database, record, json)
+
+
+@app.command
+def export(
+    run_id: str,
+    *,
+    to: Path,
+    attributes: bool = False,
+    path: tuple[str, ...] = (),
+    workspace: str = "",
+    json: bool = False,
+) -> int:
+    """Write a run's contacts to a file, with their outputs and failures.
+
+    Parameters
+    ----------
+    run_id:
+        The run's id, or its beginning.
+    to:
+        The file; its ending says the format: .jsonl, .csv or .parquet.
+    attributes:
+        With the contacts' attributes.
+    path:
+        A path into an output, such as customer_profile.plan; may be given several times. By default whole outputs.
+    workspace:
+        The workspace whose database to read; by default the embedded one.
+    json:
+        Print JSON.
+    """
+    from leadpush_prefect.export import export_run
+
+    database = _database(workspace)
+    count = export_run(database, _find(database, run_id), to, attributes=attributes, paths=path)
+    if json:
+        print_json({"file": str(to), "contacts": count})
+    else:
+        stdout.print(f"{count:,} contacts in {to}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _find(database: Engine, run_id: str) -> RunRecord:
     from leadpush_prefect.errors import LeadpushError
     from leadpush_prefect.store.runs import find_run_by_prefix
 
-    database = _database(workspace)
     record = find_run_by_prefix(database, run_id)
     if record is None:
         raise LeadpushError(f"There is no run {run_id}. `leadpush runs` lists them.")
-    return _show_contact(database, record, contact, json) if contact else _show_run(database, record, json)
+    return record
 
 
 def _database(workspace: str) -> Engine:

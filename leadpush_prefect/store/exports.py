@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Label, Row, select
+from sqlalchemy import Connection, Engine, Label, Row, Select, select
 
 from leadpush_prefect.outcome import Failure, Outcome
 from leadpush_prefect.store.contacts import contact_number
@@ -15,9 +15,25 @@ from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact, outcome
 from leadpush_prefect.store.steps import StepRecord, list_steps
 
-__all__ = ["contact_outcomes", "iter_failures", "iter_outputs"]
+__all__ = ["Result", "contact_outcomes", "iter_failures", "iter_outputs", "iter_results"]
 
 PIECE = 1000
+
+
+class Result(NamedTuple):
+    """All that a run has of one contact.
+
+    Attributes:
+        contact_id: Its id.
+        data: The contact as JSON.
+        outputs: The JSON text of its outputs, by output key.
+        failures: The codes of its failures, by node.
+    """
+
+    contact_id: str
+    data: str
+    outputs: dict[str, str]
+    failures: dict[str, str]
 
 
 def iter_failures(engine: Engine, run: RunRecord) -> Iterator[tuple[str, str, Failure]]:
@@ -47,6 +63,37 @@ def iter_outputs(
         with reading(engine) as connection:
             found = _outputs(connection, run, wanted, start)
         yield from found.values()
+
+
+def iter_results(engine: Engine, run: RunRecord) -> Iterator[Result]:
+    """All contacts of a run with their outputs and failures, in their order.
+
+    No transaction is open between two pieces.
+    """
+    steps = {step.step: step for step in list_steps(engine, run)}
+    for start in range(0, run.contacts, PIECE):
+        with reading(engine) as connection:
+            results = _contacts(connection, run, start)
+            for row in connection.execute(_outcomes(run, list(steps), start)):
+                step, result = steps[row.step], results[row.number]
+                if row.code is not None:
+                    result.failures[step.node] = row.code
+                elif step.output_key and row.output is not None:
+                    result.outputs[step.output_key] = row.output
+        yield from results.values()
+
+
+def _contacts(connection: Connection, run: RunRecord, start: int) -> dict[int, Result]:
+    these = contact.c.run == run.key, contact.c.number.between(start, start + PIECE - 1)
+    statement = select(contact.c.number, contact.c.contact_id, contact.c.data).where(*these)
+    rows = connection.execute(statement.order_by(contact.c.number))
+    return {row.number: Result(row.contact_id, row.data, {}, {}) for row in rows}
+
+
+def _outcomes(run: RunRecord, steps: list[int], start: int) -> Select[*tuple[Any, ...]]:
+    o = outcome.c
+    these = o.run == run.key, o.step.in_(steps), o.number.between(start, start + PIECE - 1)
+    return select(o.number, o.step, o.output, o.code).where(*these).order_by(o.step)
 
 
 def contact_outcomes(engine: Engine, run: RunRecord, contact_id: str) -> list[tuple[str, Outcome]] | None:

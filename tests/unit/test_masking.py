@@ -27,6 +27,11 @@ SECRETS = [
 
 
 @pytest.mark.parametrize("secret", SECRETS)
+def _upper(secret: str) -> str:
+    """In upper case, but for letters that may be more than one there, such as `ß`."""
+    return "".join(letter.upper() if letter.isascii() else letter for letter in secret)
+
+
 @pytest.mark.parametrize(
     "form",
     [
@@ -37,14 +42,12 @@ SECRETS = [
         lambda secret: quote(secret, safe="").lower(),
         lambda secret: json.dumps(secret)[1:-1],
         lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
-        str.upper,
+        _upper,
     ],
 )
 def test_forms(secret: str, form: object) -> None:
     """As it is, percent-encoded, form-encoded, in JSON, in another case: nothing of it is left."""
     assert callable(form)
-    if form is str.upper and not secret.isascii():
-        pytest.skip("upper case of other letters may be more than one")
     assert f"<{MASK}>" == Masker([secret])(f"<{form(secret)}>")
 
 

@@ -1,0 +1,144 @@
+"""A run's contacts, outputs and failures as a file: JSONL, CSV or Parquet, streamed."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leadpush_prefect.errors import LeadpushError
+from leadpush_prefect.json_text import from_json, to_json, to_text
+from leadpush_prefect.store.exports import Result, iter_results
+from leadpush_prefect.store.steps import list_steps
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from leadpush_prefect.store.runs import RunRecord
+
+__all__ = ["export_run"]
+
+PIECE = 5_000
+"""Rows in a row group of a Parquet file."""
+
+# What a spreadsheet would run as a formula (OWASP, CSV injection).
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What a file has of each contact, in this order."""
+
+    names: tuple[str, ...]
+    read: Callable[[Result], list[Any]]
+
+
+def export_run(
+    database: Engine,
+    run: RunRecord,
+    file: Path,
+    *,
+    attributes: bool = False,
+    paths: Sequence[str] = (),
+) -> int:
+    """Write a run's contacts to a file: id, attributes if asked, outputs (or chosen paths of them), failures.
+
+    Args:
+        database: Where the run is.
+        run: The run.
+        file: Its ending says the format: `.jsonl`, `.csv` (RFC 4180, UTF-8) or `.parquet` (needs pyarrow).
+        attributes: Whether the contacts' attributes are in it.
+        paths: Such as `customer_profile.plan`; by default the whole outputs, one column for each output key.
+
+    Returns:
+        How many contacts were written.
+
+    Raises:
+        LeadpushError: if the ending is none of these, or a path begins with no output key of the run.
+    """
+    write = _WRITERS.get(file.suffix.lower())
+    if write is None:
+        raise LeadpushError(f"{file}: the ending must be one of {', '.join(_WRITERS)}.")
+    columns = _columns(database, run, attributes, paths)
+    unfinished = file.with_name(f"{file.name}.part")
+    try:
+        write(unfinished, columns, iter_results(database, run))
+        unfinished.replace(file)  # a file of this name is whole
+    finally:
+        with suppress(FileNotFoundError):
+            unfinished.unlink()
+    return run.contacts
+
+
+def _columns(database: Engine, run: RunRecord, attributes: bool, paths: Sequence[str]) -> _Columns:
+    keys = list(dict.fromkeys(step.output_key for step in list_steps(database, run) if step.output_key))
+    for path in paths:
+        if path.split(".")[0] not in keys:
+            raise LeadpushError(f"{path}: the run has no such output; it has {', '.join(keys) or 'none'}.")
+    wanted = [tuple(path.split(".")) for path in paths] or [(key,) for key in keys]
+    names = ("contact_id", *(["attributes"] if attributes else []), *map(".".join, wanted), "failures")
+
+    def read(result: Result) -> list[Any]:
+        outputs = {
+            key: from_json(result.outputs[key])
+            for key in {path[0] for path in wanted} & result.outputs.keys()
+        }
+        row: list[Any] = [result.contact_id]
+        if attributes:
+            row.append(from_json(result.data)["attributes"])
+        return [*row, *(_at(outputs, path) for path in wanted), result.failures or None]
+
+    return _Columns(names, read)
+
+
+def _at(value: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return None
+    return value
+
+
+def _write_jsonl(file: Path, columns: _Columns, results: Iterator[Result]) -> None:
+    with file.open("w", encoding="utf-8", newline="\n") as out:
+        for result in results:
+            out.write(to_json(dict(zip(columns.names, columns.read(result), strict=True))) + "\n")
+
+
+def _write_csv(file: Path, columns: _Columns, results: Iterator[Result]) -> None:
+    with file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(columns.names)
+        for result in results:
+            writer.writerow(map(_cell, columns.read(result)))
+
+
+def _cell(value: Any) -> str:
+    """A value as a cell; text that a spreadsheet would run as a formula is marked as text by a leading quote."""
+    text = to_text(value)
+    return f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
+
+
+def _write_parquet(file: Path, columns: _Columns, results: Iterator[Result]) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise LeadpushError("A .parquet file needs pyarrow: pip install pyarrow.") from None
+    schema = pyarrow.schema([(name, pyarrow.string()) for name in columns.names])
+    with pyarrow.parquet.ParquetWriter(file, schema) as writer:
+        while piece := [columns.read(result) for result in islice(results, PIECE)]:
+            texts = [[None if value is None else to_text(value) for value in row] for row in piece]
+            arrays = [pyarrow.array(column, pyarrow.string()) for column in zip(*texts, strict=True)]
+            writer.write_table(pyarrow.table(arrays, schema=schema))
+
+
+_WRITERS = {".jsonl": _write_jsonl, ".csv": _write_csv, ".parquet": _write_parquet}
