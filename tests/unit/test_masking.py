@@ -26,12 +26,12 @@ SECRETS = [
 ]
 
 
-@pytest.mark.parametrize("secret", SECRETS)
 def _upper(secret: str) -> str:
     """In upper case, but for letters that may be more than one there, such as `ß`."""
     return "".join(letter.upper() if letter.isascii() else letter for letter in secret)
 
 
+@pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize(
     "form",
     [
