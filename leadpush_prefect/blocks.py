@@ -6,6 +6,7 @@ light, and what sends requests or reads databases is imported where it is used.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -17,7 +18,7 @@ from pydantic import Field, HttpUrl, ModelWrapValidatorHandler, PrivateAttr, mod
 
 from leadpush_prefect import tolerance
 from leadpush_prefect.config import METHODS, EndpointConfig, WorkspaceConfig
-from leadpush_prefect.errors import BlockInvalid, Problem
+from leadpush_prefect.errors import BlockInvalid, Problem, Reason
 
 if TYPE_CHECKING:
     import httpx
@@ -75,12 +76,25 @@ class _Checked(_Base):
         return saved
 
     def _refuse_problems(self, name: str | None) -> None:
-        errors = [problem for problem in self._problems_of_saving() if problem.severity == "error"]
+        found = [*self._problems_of_saving(), *_name_problems(name or self.name)]
+        errors = [problem for problem in found if problem.severity == "error"]
         if errors:
-            raise BlockInvalid(f"{type(self).__name__} {name or self.name}".strip(), errors)
+            reason = Reason.ENDPOINT_INVALID if isinstance(self, ApiEndpoint) else None
+            raise BlockInvalid(f"{type(self).__name__} {name or self.name}".strip(), errors, reason)
 
     def _problems_of_saving(self) -> list[Problem]:
         return self.problems()
+
+
+def _name_problems(name: str) -> list[Problem]:
+    if re.fullmatch(r"[a-z0-9-]+", name):
+        return []
+    sentence = f"{name!r} is no name of a Block." if name else "The Block has no name."
+    return [
+        Problem(
+            "error", "name", sentence, "Use lower-case letters, digits and dashes, such as customer-profile."
+        )
+    ]
 
 
 def _tolerate(cls: type[BlockT], data: Any, handler: Callable[[Any], BlockT]) -> BlockT:
@@ -433,7 +447,10 @@ class ApiEndpoint(_Checked, Block):
         return call(self.prepare(context.workspace), context, transport)
 
     async def acall(self, context: CampaignContext, transport: httpx.AsyncBaseTransport | None = None) -> Any:
-        """Send the request for one contact; the awaitable twin of `call`."""
+        """Send the request for one contact; the awaitable twin of `call`, with its arguments and errors.
+
+        Cancelling it stops the request. With a transport it runs on the caller's own loop.
+        """
         from leadpush_prefect.calling import acall
 
         return await acall(self.prepare(context.workspace), context, transport)
@@ -520,6 +537,10 @@ class Audience(_Checked, Block):
         Args:
             path: A `.csv` file (RFC 4180) or a `.jsonl` file, in UTF-8.
             id: The column of the contact's id; by default the first of `_id`, `uuid`, `id`.
+
+        Example:
+            >>> Audience.from_file("customers.csv").describe()
+            'customers.csv'
         """
         return cls(path=str(path), id_column=id)
 
@@ -531,6 +552,10 @@ class Audience(_Checked, Block):
             connector: A `SqlAlchemyConnector` (with a sync driver), or the name of a saved one.
             query: The SQL.
             id: The column of the contact's id; by default the first of `_id`, `uuid`, `id`.
+
+        Example:
+            >>> Audience.from_sql("warehouse", "SELECT id, email, subscribed FROM customers").describe()
+            'query through warehouse'
         """
         name = connector if isinstance(connector, str) else connector._block_document_name or "unsaved"
         audience = cls(connector=name, query=query, id_column=id)
@@ -542,7 +567,7 @@ class Audience(_Checked, Block):
         """Any iterable of contacts, such as a generator. It is read once.
 
         Args:
-            contacts: Each in Leadpush's shape or flat, as in `CampaignContext`.
+            contacts: Each in Leadpush's shape or flat, as in `CampaignContext`. A NaN in it is null.
             id: The key of the contact's id; by default the first of `_id`, `uuid`, `id`.
 
         Example:
@@ -550,6 +575,8 @@ class Audience(_Checked, Block):
             >>> [row.contact_id for row in audience.rows()]
             ['1']
         """
+        if not isinstance(contacts, Iterable):
+            raise TypeError(f"contacts is a {type(contacts).__name__}, and must be iterable, such as a list.")
         audience = cls(id_column=id)
         audience._contacts = contacts
         return audience

@@ -117,6 +117,11 @@ class CampaignRun:
             AudienceInvalid: naming the rows that cannot be used, or two with one id.
             LeadpushError: if the run id belongs to another campaign.
         """
+        if not isinstance(audience, Audience):
+            raise TypeError(
+                f"audience is a {type(audience).__name__}, and must be an Audience, such as "
+                "Audience.from_file(path) or Audience.from_contacts(contacts)."
+            )
         config = workspace_config(workspace)
         _refuse_problems(audience)
         if limit < 0 or batches < 0:
@@ -141,13 +146,13 @@ class CampaignRun:
         word = "simulated run" if simulate else "run"
         again = f", execution {record.execution}" if record.execution > 1 else ""
         _logger().info(
-            "Campaign %s, %s %s%s: %s contacts in %s batches.",
-            campaign, word, record.run_id, again, f"{record.contacts:,}", record.batches,
+            "Campaign %s, %s %s%s: %s contacts, %s to a batch.",
+            campaign, word, record.run_id, again, f"{record.contacts:,}", f"{record.batch_size:,}",
         )  # fmt: skip
         return cls(OpenRun(record, database, config))
 
     def batches(self) -> list[Batch]:
-        """The run's contacts, in batches to give to tasks."""
+        """The run's contacts, in batches to give to tasks: at least one, also for an empty audience."""
         record, workspace = self._run.record, self._run.workspace.name
         return [
             Batch(record.run_id, number, len(batch_range(record, number)), workspace)
@@ -169,6 +174,11 @@ class CampaignRun:
         number = batch.number if isinstance(batch, Batch) else None
         if isinstance(batch, PrefectFuture):
             number = self._batch.get(batch.task_run_id)
+            if (
+                batch.task_run_id not in self._what
+            ):  # a task of the flow's own: if it fails, that is what to say
+                self._futures.insert(-1, batch)
+                self._what[batch.task_run_id] = "a task of the flow"
         if number is not None:
             self._batch[future.task_run_id] = number
             what = f"{what}, batch {number}"
@@ -218,7 +228,7 @@ class CampaignRun:
 
     def _complaint(self, future: PrefectFuture[Any]) -> str:
         state = future.state
-        return f"{self._what[future.task_run_id]}: {state.name}: {state.message}"
+        return f"{self._what[future.task_run_id]}: {state.name}: {(state.message or '').rstrip('.')}"
 
     def _refuse_unreached(self) -> None:
         missing = unreached(self._run.database, self._run.record)
@@ -233,7 +243,7 @@ class CampaignRun:
             )
 
     def summary(self) -> RunSummary:
-        """How the run stands: counts, latencies and failures by step."""
+        """How the run stands: counts, latencies (in seconds) and failures by step. Counted in the database."""
         return summarize(self._run.database, self._run.record)
 
     def outputs(self, output_keys: Sequence[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -241,12 +251,24 @@ class CampaignRun:
 
         Args:
             output_keys: Which outputs; all by default.
+
+        Example:
+            ```python
+            for contact_id, outputs in run.outputs(["customer_profile"]):
+                print(contact_id, outputs["customer_profile"]["plan"])
+            ```
         """
         for contact_id, outputs in iter_outputs(self._run.database, self._run.record, output_keys):
             yield contact_id, {key: from_json(text) for key, text in outputs.items()}
 
     def failures(self) -> Iterator[tuple[str, str, Failure]]:
-        """The failures, streamed: contact id, node, and why."""
+        """The failures, streamed: contact id, node, and why.
+
+        Example:
+            ```python
+            by_code = Counter(failure.code for _, _, failure in run.failures())
+            ```
+        """
         return iter_failures(self._run.database, self._run.record)
 
     def __enter__(self) -> Self:

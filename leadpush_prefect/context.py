@@ -26,6 +26,8 @@ ROOTS = frozenset({"workspace", "contact", "campaign", "node", "workflow"})
 class CampaignContext:
     """One contact on its way through a campaign. Immutable: `with_output` gives a new one.
 
+    The objects and lists inside are shared by those that came from each other: read them, and change a copy.
+
     Args:
         workspace: A `Workspace`, or the name of a saved one.
         campaign: The campaign's name, or an object with `name`, `run_id` and `started_at`.

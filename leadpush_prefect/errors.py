@@ -82,7 +82,7 @@ class Reason(StrEnum):
     TEMPLATE_TOO_LARGE = (
         "template_too_large",
         "A template renders to more than its place may hold.",
-        "Print less, or print it in the body.",
+        "Print less.",
     )
     CONDITION_MISSING = (
         "condition_missing",
@@ -133,7 +133,7 @@ class Reason(StrEnum):
     HTTP_STATUS = (
         "http_status",
         "The API answered with a status that is not 2xx.",
-        "Read the beginning of the answer: `leadpush runs show` has it, and FetchFailed.excerpt.",
+        "Read the answer's beginning: `leadpush runs show RUN --contact ID`, or FetchFailed.excerpt.",
         True,
     )
     RESPONSE_TOO_LARGE = (
@@ -149,7 +149,7 @@ class Reason(StrEnum):
     RESPONSE_NOT_JSON = (
         "response_not_json",
         "The answer is not JSON (RFC 8259).",
-        "Check the URL and the Accept header; the answer may be an HTML page.",
+        "Check the URL; the answer may be an HTML page, or none at all.",
     )
     RESPONSE_NOT_OBJECT_OR_ARRAY = (
         "response_not_object_or_array",
@@ -177,6 +177,10 @@ class Problem:
         field: The field, such as `url` or `headers.X-Plan`.
         sentence: What is wrong.
         remedy: What to do.
+
+    Example:
+        >>> print(Problem("warning", "body", "Many servers ignore the body of a GET.", "Use POST."))
+        body: Many servers ignore the body of a GET. Use POST.
     """
 
     severity: Literal["error", "warning"]
@@ -280,19 +284,22 @@ class BlockInvalid(LeadpushError):
     Args:
         block: The Block's kind and name, such as `endpoint customer-profile`.
         problems: What is wrong with it.
-        reason: The stable code.
+        reason: The stable code of an endpoint that cannot be called; None for any other Block.
+
+    Example:
+        >>> print(BlockInvalid("Workspace acme", [Problem("error", "database", "It is not there.", "Save it.")]))
+        block_invalid: Workspace acme: database: It is not there. Save it.
     """
 
-    def __init__(
-        self, block: str, problems: Sequence[Problem], reason: Reason = Reason.ENDPOINT_INVALID
-    ) -> None:
+    def __init__(self, block: str, problems: Sequence[Problem], reason: Reason | None = None) -> None:
         super().__init__(block, tuple(problems), reason)
         self.block = block
         self.problems = tuple(problems)
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.reason}: {self.block}: " + " | ".join(map(str, self.problems))
+        code = self.reason or "block_invalid"
+        return f"{code}: {self.block}: " + " | ".join(map(str, self.problems))
 
 
 class StepRefused(LeadpushError):
@@ -301,6 +308,10 @@ class StepRefused(LeadpushError):
     Args:
         reason: The stable code.
         message: What is wrong, where, and what to do.
+
+    Example:
+        >>> print(StepRefused(Reason.OUTPUT_KEY_TAKEN, "Two different steps of this run are the node offer."))
+        output_key_taken: Two different steps of this run are the node offer.
     """
 
     def __init__(self, reason: Reason, message: str) -> None:

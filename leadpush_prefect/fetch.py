@@ -171,7 +171,7 @@ def _failed(call: Call, started: float, failure: Failure, answer: Answer | None 
         failure.field,
         failure.http_status,
         request,
-        _excerpt(mask, answer.body) if answer else "",
+        _excerpt(mask, failure.reason, answer) if answer else "",
     )
     size = len(answer.body) if answer else 0
     return Outcome(Status.FAILED, None, failure, perf_counter() - started, call.attempt, size)
@@ -180,7 +180,10 @@ def _failed(call: Call, started: float, failure: Failure, answer: Answer | None 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
-def _excerpt(mask: Masker, body: bytes) -> str:
-    """The beginning of an error page on one line, without what would steer a terminal."""
-    text = mask.beginning(body[:EXCERPT_BYTES].decode("utf-8", "replace").rstrip("\ufffd"))
+def _excerpt(mask: Masker, reason: Reason, answer: Answer) -> str:
+    """The beginning of an error page, or where a redirect leads, on one line and without what steers a terminal."""
+    if reason is Reason.REDIRECT and "location" in answer.headers:
+        text = mask(f"Location: {answer.headers['location']}")
+    else:
+        text = mask.beginning(answer.body[:EXCERPT_BYTES].decode("utf-8", "replace").rstrip("\ufffd"))
     return " ".join(_CONTROL.sub(" ", text).split())[:EXCERPT_LENGTH]

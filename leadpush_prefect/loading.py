@@ -10,7 +10,7 @@ from prefect.blocks.core import Block
 from prefect.runtime import flow_run
 from pydantic import ValidationError
 
-from leadpush_prefect.errors import BlockInvalid, Problem
+from leadpush_prefect.errors import BlockInvalid, Problem, Reason
 
 __all__ = ["load_block"]
 
@@ -70,4 +70,5 @@ def _unknown(kind: type[Block], title: str, name: str, field: str) -> BlockInval
         "Create it in Prefect's UI under Blocks, or save it from Python: "
         f"{kind.__name__}(...).save({name!r})."
     )
-    return BlockInvalid(f"{title} {name}".strip(), [Problem("error", field, sentence, remedy)])
+    reason = Reason.ENDPOINT_INVALID if field == "endpoint" else None
+    return BlockInvalid(f"{title} {name}".strip(), [Problem("error", field, sentence, remedy)], reason)

@@ -92,7 +92,9 @@ def _workspace_problems(workspace: WorkspaceConfig) -> Iterator[Problem]:
                 "Write api.example.com, or *.example.com for all below it.",
             )
     for name, value in workspace.variables.items():
-        yield from _secret_in_clear(f"variables.{name}", name, value)
+        yield from _secret_in_clear(
+            f"variables.{name}", name, value, "Move it into the `secrets` of the endpoint."
+        )
 
 
 def _not_positive(field: str, value: float, remedy: str) -> Problem:
@@ -120,7 +122,7 @@ def _endpoint_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | No
         )
     yield from _limit_problems(endpoint, workspace)
     templates: list[Template] = []
-    yield from _url_problems(endpoint, templates)
+    yield from _url_problems(endpoint, workspace, templates)
     yield from _header_problems(endpoint, templates)
     yield from _query_problems(endpoint, templates)
     yield from _body_problems(endpoint, templates)
@@ -172,7 +174,9 @@ def _literal(source: str, value: str = "x") -> str:
     return _TEMPLATE_TAG.sub(value, source)
 
 
-def _url_problems(endpoint: EndpointConfig, templates: list[Template]) -> Iterator[Problem]:
+def _url_problems(
+    endpoint: EndpointConfig, workspace: WorkspaceConfig | None, templates: list[Template]
+) -> Iterator[Problem]:
     url = endpoint.url.strip()
     if not url:
         yield error("url", "It is empty.", "Give the API's URL, such as https://api.example.com/customers.")
@@ -181,8 +185,31 @@ def _url_problems(endpoint: EndpointConfig, templates: list[Template]) -> Iterat
         _literal_url_problems(url)
     )
     yield from unfit
+    if workspace is not None and not unfit:
+        yield from _host_problems(url, workspace)
     for name, value in _url_parameters(url):
         yield from _secret_in_clear("url", name, value)
+
+
+# The beginning of a URL: up to the first slash or question mark behind the host.
+_HEAD = re.compile(r"\s*(?:https?://)?(?:[^/?#{]|\{\{[^}]*\}\})*", re.IGNORECASE)
+_VARIABLE = re.compile(r"\{\{\s*workspace\.variables\.(\w+)\s*\}\}")
+_HOST = re.compile(r"https?://([^/?#\s@:]+|\[[0-9a-f:.]+\])(:\d+)?([/?]\S*)?", re.IGNORECASE)
+
+
+def _host_problems(url: str, workspace: WorkspaceConfig) -> Iterator[Problem]:
+    """What the workspace's variables make of the URL's beginning."""
+    head = _HEAD.match(url)
+    names = _VARIABLE.findall(head[0]) if head else []
+    if not head or not names or not all(name in workspace.variables for name in names):
+        return
+    begins = _VARIABLE.sub(lambda found: str(workspace.variables[found[1]]).strip(), head[0]).strip()
+    if not _HOST.fullmatch(begins):
+        yield error(
+            "url",
+            f"With the workspace's {', '.join(names)} it does not begin with http:// or https:// and one host.",
+            "Let the variable hold https://HOST, and begin the URL with it.",
+        )
 
 
 def _literal_url_problems(url: str) -> Iterator[Problem]:
@@ -275,7 +302,13 @@ def _body_problems(endpoint: EndpointConfig, templates: list[Template]) -> Itera
         if not _TEMPLATE_TAG.search(endpoint.body):
             body.render({})
     except TemplateFailed as failed:
-        yield error("body", failed.message, "Write JSON, or give a Content-Type header that says what it is.")
+        is_literal = "{{" not in endpoint.body and "{%" not in endpoint.body
+        say = (
+            "Write JSON, or give a Content-Type header that says what it is."
+            if is_literal
+            else failed.reason.remedy
+        )
+        yield error("body", failed.message, say)
     if endpoint.method.upper() in ("GET", "DELETE"):
         yield warning(
             "body", f"Many servers ignore the body of a {endpoint.method.upper()}.", "Use POST, or the query."
@@ -328,9 +361,10 @@ def _reading_problems(
                 )
 
 
-def _secret_in_clear(field: str, name: str, value: object) -> Iterable[Problem]:
+def _secret_in_clear(
+    field: str, name: str, value: object, remedy: str = "Move it into `secrets` and write {{ secrets.NAME }}."
+) -> Iterable[Problem]:
     text = str(value).strip() if isinstance(value, (str, int, float)) else ""
     if len(text) >= 8 and _SECRET_NAME.search(name) and not _TEMPLATE_TAG.search(text) and "{{}}" not in text:
-        remedy = "Move it into `secrets` and write {{ secrets.NAME }}."
         return [warning(field, "It looks like a secret in clear, which everybody can read.", remedy)]
     return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -45,13 +46,20 @@ class Mock:
         if self.response is None:
             raise TransportFailed(Reason.MOCK_MISSING, Reason.MOCK_MISSING.sentence, sent=False)
         try:
-            body = (self.response if isinstance(self.response, str) else to_json(self.response)).encode()
-        except (TypeError, UnicodeEncodeError):
-            message = "The mock_response has no form in JSON."
+            body = _body(self.response)
+        except (TypeError, ValueError):
+            message = "The mock_response is not JSON: give an object or a list, or its text."
             raise TransportFailed(Reason.RESPONSE_NOT_JSON, message, sent=False) from None
         if len(body) > max_response_bytes:
             raise TransportFailed(Reason.RESPONSE_TOO_LARGE, "The mock_response is too large.", sent=False)
         return Answer(self.status, {}, body)
+
+
+def _body(response: Any) -> bytes:
+    if isinstance(response, str):
+        return response.encode()
+    json.dumps(response, default=str, allow_nan=False)  # raises for what `to_json` writes as null
+    return to_json(response).encode()
 
 
 async def _no_wait() -> None:

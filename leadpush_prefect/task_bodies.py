@@ -134,7 +134,13 @@ def _owner() -> str:
 
 
 def _mock(target: Target, step: Step, response: Any, status: int) -> Mock:
-    """The step's mock; in a live run one line of the log says that it is ignored."""
+    """The step's mock; in a live run one line of the log says that it is ignored.
+
+    Raises:
+        ValueError: if the status is no HTTP status.
+    """
+    if type(status) is not int or not 100 <= status <= 599:
+        raise ValueError(f"mock_status is {status!r}, and must be an HTTP status, such as 200 or 404.")
     if response is not None and _is_first_of_live_run(target, step.node):
         _logger().warning(
             "Step %s: mock_response is ignored, since the run is live (simulate=False).", step.node

@@ -176,7 +176,18 @@ async def _afetch_api_data(
     mock_response: Any = None,
     mock_status: int = 200,
 ) -> CampaignContext | Batch:
-    """Fetch JSON from an API; the awaitable twin of `fetch_api_data`, with its arguments."""
+    """Fetch JSON from an API; the awaitable twin of `fetch_api_data`, with its arguments, results and errors.
+
+    One contact is fetched on the engine, and cancelling the task stops its request; a batch is worked on in a thread.
+
+    Example:
+        ```python
+        @flow
+        async def welcome(contact: dict):
+            context = CampaignContext(workspace="acme", campaign="welcome", contact=contact)
+            context = await afetch_api_data(context, "customer-profile", output_key="customer_profile")
+        ```
+    """
     return await task_bodies.afetch(
         target, endpoint, output_key, node, when, on_failure, mock_response, mock_status
     )

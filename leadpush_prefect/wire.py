@@ -61,7 +61,8 @@ class RenderedRequest:
 
     def as_curl(self) -> str:
         """The request as a cURL command for a POSIX shell; mask it before it is shown."""
-        parts = ["curl", "--globoff", "--path-as-is", "-X", self.method, shlex.quote(self.url)]
+        compressed = ["--compressed"] if any(n.lower() == "accept-encoding" for n, _ in self.headers) else []
+        parts = ["curl", *compressed, "--globoff", "--path-as-is", "-X", self.method, shlex.quote(self.url)]
         for name, value in self.headers:
             parts += ["-H", shlex.quote(f"{name}: {value}" if value else f"{name};")]
         if self.body is not None:

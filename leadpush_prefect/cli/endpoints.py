@@ -145,7 +145,7 @@ def test(
     from leadpush_prefect.loading import load_block
     from leadpush_prefect.trial import try_endpoint
 
-    endpoint = load_block(ApiEndpoint, name, field="name")
+    endpoint = load_block(ApiEndpoint, name, field="endpoint")
     context = CampaignContext(
         workspace=endpoint.workspace or workspace,
         campaign="test",

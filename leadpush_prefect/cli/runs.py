@@ -21,6 +21,8 @@ __all__ = ["app"]
 app = App(name="runs", help="Campaign runs: list them, or look at one.")
 
 SHOWN_FAILURES = 20
+SHOWN_ID = 18
+"""Of a run's id: so much tells runs apart that began in the same millisecond."""
 
 
 @app.default
@@ -46,7 +48,7 @@ def list_runs(*, workspace: str = "", limit: int = 50, json: bool = False) -> in
     else:
         rows = [
             (
-                record.run_id,
+                record.run_id[:SHOWN_ID],
                 record.campaign,
                 record.workspace,
                 record.started_at[:19].replace("T", " "),
@@ -142,6 +144,12 @@ def _public(record: RunRecord) -> dict[str, Any]:
     return {name: value for name, value in asdict(record).items() if name != "key"}
 
 
+def _with_units(summary: dict[str, Any]) -> dict[str, Any]:
+    units = {"p50": "p50_seconds", "p95": "p95_seconds", "p99": "p99_seconds"}
+    steps = [{units.get(name, name): value for name, value in step.items()} for step in summary["steps"]]
+    return summary | {"steps": steps}
+
+
 def _show_run(database: Engine, record: RunRecord, json: bool) -> int:
     from leadpush_prefect.reporting import FAILURE_COLUMNS, STEP_COLUMNS, failure_rows, headline, step_row
     from leadpush_prefect.store.exports import iter_failures
@@ -154,7 +162,7 @@ def _show_run(database: Engine, record: RunRecord, json: bool) -> int:
             {"contact": who, "node": node, "code": why.code, "message": why.message}
             for who, node, why in failures
         ]
-        print_json({"run": _public(record), "summary": asdict(summary), "first_failures": shown})
+        print_json({"run": _public(record), "summary": _with_units(asdict(summary)), "first_failures": shown})
         return 0
     stdout.print(
         f"[bold]{record.campaign}[/] {record.run_id}: {record.state or record.status}", highlight=False
@@ -168,6 +176,12 @@ def _show_run(database: Engine, record: RunRecord, json: bool) -> int:
             ("contact", "step", "reason", "what happened"), rows, title=f"The first {len(rows)} failures"
         )
     return 0
+
+
+def _print_part(title: str, text: str) -> None:
+    if text:
+        stdout.print(f"[italic]{title}[/]")
+        stdout.print(cut(text), markup=False, highlight=False)
 
 
 def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bool) -> int:
@@ -198,9 +212,9 @@ def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bo
     for node, outcome in outcomes:
         why = f": {outcome.failure.code}: {outcome.failure.message}" if outcome.failure else ""
         stdout.print(f"\n[bold]{node}[/] {outcome.status}{why}", highlight=False)
-        for text in (outcome.failure.request, outcome.failure.excerpt) if outcome.failure else ():
-            if text:
-                stdout.print(cut(text), markup=False, highlight=False)
+        if outcome.failure:
+            _print_part("Request, secrets masked", outcome.failure.request)
+            _print_part("The answer's beginning", outcome.failure.excerpt)
         if outcome.output is not None:
             value = from_json(outcome.output)
             stdout.print(

@@ -321,7 +321,7 @@ _AIOHTTP_TABLE = (
     Row(
         aiohttp.InvalidURL,  # aiohttp refuses such spellings before there is a sockaddr
         Reason.ADDRESS_BLOCKED,
-        "{where} is not an IPv4 address in the usual spelling; allowed_networks cannot allow it.",
+        "{where} is not an IPv4 address in the usual spelling.",
         unsent=True,
     ),
     Row(

@@ -74,7 +74,8 @@ def test_a_step_that_raises(acme: Workspace, api: RawServer, rows: Ask) -> None:
     state = run_flow(body, workers=2)
     error = state.result(raise_on_failure=False)
     assert isinstance(error, RunIncomplete)
-    assert str(error).startswith("2 of 20 tasks did not complete: ")
+    assert str(error).startswith("3 of 30 tasks did not complete: a task of the flow: Failed: ")
+    assert "unlucky" in str(error)
     assert "step profile: NotReady" in str(error)
     assert rows("SELECT count(DISTINCT number) FROM leadpush_outcome") == [(90,)]
 

@@ -62,8 +62,8 @@ def test_template(source: str) -> None:
     only("error", "headers.X-A", "Correct the template", headers={"X-A": source})
     only("error", "query.a", "Correct the template", query={"a": source})
     only("error", "query.a", "Correct the template", query={"a": ["b", source]})
-    only("error", "body", "Write JSON", body=f'["{source}"]')
-    only("error", "body", "Content-Type", body=f"[{source}]")
+    only("error", "body", "Correct the template", body=f'["{source}"]')
+    only("error", "body", "Correct the template", body=f"[{source}]")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,6 @@ def test_url(url: str, words: str) -> None:
     [
         "https://h.example",
         "http://h.example:8080/a?b=../c",
-        "https://{{ workspace.variables.api }}:{{ workspace.variables.api }}/a",
         "{{ workspace.variables.api }}",
         "{{ workspace.variables.api }}?a=https://x@y",
         "https://h.example/a@b/{{ contact._id }}..",
@@ -319,3 +318,22 @@ def test_as_text() -> None:
     """A problem reads as field, sentence and remedy."""
     [problem] = problems(method="FETCH")
     assert str(problem) == "method: FETCH is none of GET, POST, PUT, PATCH, DELETE. Choose one of them."
+
+
+@pytest.mark.parametrize(
+    ("url", "value", "fits"),
+    [
+        ("https://{{ workspace.variables.api }}/x", "https://a.example", False),
+        ("https://{{ workspace.variables.api }}/x", "a.example", True),
+        ("{{ workspace.variables.api }}/x", "a.example", False),
+        ("{{ workspace.variables.api }}/x", 5, False),
+        ("{{ workspace.variables.api }}/x/{{ contact._id }}", "https://a.example:8080/v1", True),
+        ("{{ workspace.variables.api }}?a=1", "http://[::1]:80", True),
+        ("{{ workspace.variables.api }}.example.com/x", "https://a", True),
+    ],
+)
+def test_what_the_workspace_makes_of_a_url(url: str, value: object, fits: bool) -> None:
+    """Where the workspace is known, its variables must make a URL that begins with http(s):// and one host."""
+    found = ApiEndpoint(url=url).problems(Workspace(variables={"api": value}))
+    assert fits == (found == [])
+    assert all(problem.field == "url" and "api" in problem.sentence for problem in found)

@@ -217,10 +217,10 @@ def test_url_too_long() -> None:
      "https://v.example:port", "https://v example", "https://v.example\\x", "https://", "https://a..ä.example"],
 )  # fmt: skip
 def test_unfit_variable(value: str) -> None:
-    """A workspace's variable that makes no URL that can be called is `template_invalid`."""
-    with pytest.raises(FetchFailed) as caught:
+    """A workspace's variable that makes no URL that can be called is told before, or at the latest when it is used."""
+    with pytest.raises((FetchFailed, BlockInvalid)) as caught:
         build(url="{{ workspace.variables.api }}/a", variables={"api": value})
-    assert caught.value.reason is Reason.TEMPLATE_INVALID
+    assert str(caught.value).startswith(("template_invalid: ", "endpoint_invalid: "))
 
 
 @pytest.mark.parametrize(
