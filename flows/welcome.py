@@ -1,10 +1,8 @@
 """An event-triggered campaign: one contact has just signed up. Branches are plain Python."""
 
-from typing import Any
-
 from prefect import flow
 
-from leadpush_prefect import CampaignContext, fetch_api_data, render_template
+from leadpush_prefect import Audience, CampaignContext, fetch_api_data, render_template
 
 GREETING = (
     "Hi {{ contact.attributes.first_name }}"
@@ -13,13 +11,17 @@ GREETING = (
 
 
 @flow
-def welcome(contact: dict[str, Any], workspace: str = "acme") -> str:
+def welcome(contact_id: str, audience: Audience, workspace: str = "acme") -> str:
     """Greet one new contact, with an offer on the pro plan.
 
+    Prefect keeps parameters in clear, so the contact itself does not travel here: it is looked up.
+
     Args:
-        contact: The contact as Leadpush sends it: `_id`, `subscribed`, `attributes`.
+        contact_id: The contact's id.
+        audience: Where the contact is found.
         workspace: The name of the Workspace that holds the endpoints and the limits.
     """
+    contact = audience.find(contact_id)
     context = CampaignContext(workspace=workspace, campaign="welcome", contact=contact)
     context = fetch_api_data(context, "customer-profile", output_key="customer_profile")
     if context.workflow["customer_profile"]["plan"] == "pro":

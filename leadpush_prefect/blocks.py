@@ -14,11 +14,20 @@ from uuid import UUID
 
 from prefect.blocks.core import Block
 from prefect.types import SecretDict
-from pydantic import Field, HttpUrl, ModelWrapValidatorHandler, PrivateAttr, model_validator
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    HttpUrl,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from leadpush_prefect import tolerance
 from leadpush_prefect.config import METHODS, EndpointConfig, WorkspaceConfig
-from leadpush_prefect.errors import BlockInvalid, Problem, Reason
+from leadpush_prefect.errors import AudienceInvalid, BlockInvalid, Problem, Reason
 
 if TYPE_CHECKING:
     import httpx
@@ -46,6 +55,17 @@ class _Checked(_Base):
 
     _unusable: list[Problem]
     _readers: ClassVar[Mapping[str, Callable[[Any], Any]]]
+    _main_field: ClassVar[str]
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        # A flow's parameter is either a reference to a saved Block or a whole one, and Prefect refuses a run whose
+        # parameter fits both. With no field required, a reference would.
+        schema = handler(core_schema)
+        handler.resolve_ref_schema(schema)["required"] = [cls._main_field]
+        return schema
 
     @property
     def name(self) -> str:
@@ -136,6 +156,7 @@ class Workspace(_Checked, Block):
 
     _block_type_name = "Leadpush Workspace"
     _block_type_slug = "leadpush-workspace"
+    _main_field: ClassVar[str] = "variables"
     _documentation_url = _DOCUMENTATION
     _readers: ClassVar[Mapping[str, Any]] = {
         "uuid": tolerance.text,
@@ -263,6 +284,7 @@ class ApiEndpoint(_Checked, Block):
 
     _block_type_name = "Leadpush API Endpoint"
     _block_type_slug = "leadpush-api-endpoint"
+    _main_field: ClassVar[str] = "url"
     _documentation_url = _DOCUMENTATION
     _readers: ClassVar[Mapping[str, Any]] = {
         "workspace": tolerance.text,
@@ -494,6 +516,7 @@ class Audience(_Checked, Block):
 
     _block_type_name = "Leadpush Audience"
     _block_type_slug = "leadpush-audience"
+    _main_field: ClassVar[str] = "path"
     _documentation_url = _DOCUMENTATION
     _readers: ClassVar[Mapping[str, Any]] = dict.fromkeys(
         ("path", "connector", "query", "id_column"), tolerance.text
@@ -634,6 +657,37 @@ class Audience(_Checked, Block):
             return read_query(self._connector or self._load_connector(), self.query, id=self.id_column)
         read = readers.read_csv if Path(self.path).suffix.lower() == ".csv" else readers.read_jsonl
         return read(self.path, id=self.id_column)
+
+    def find(self, contact_id: str) -> dict[str, Any]:
+        """One contact, for a campaign that an event starts.
+
+        The audience is read until the contact comes; of a large one, give a query that gives few rows.
+
+        Args:
+            contact_id: The contact's id.
+
+        Returns:
+            The contact in Leadpush's shape.
+
+        Raises:
+            AudienceInvalid: if there is no such contact, or the source cannot be read.
+            BlockInvalid: if the audience has problems.
+
+        Example:
+            >>> Audience.from_contacts([{"id": 1}, {"id": 2, "plan": "pro"}]).find("2")["attributes"]
+            {'plan': 'pro'}
+        """
+        from leadpush_prefect.contact import ContactRow
+        from leadpush_prefect.json_text import from_json
+
+        errors = [problem for problem in self.problems() if problem.severity == "error"]
+        if errors:
+            raise BlockInvalid(f"Audience {self.name}".strip(), errors)
+        for row in self.rows():
+            if isinstance(row, ContactRow) and row.contact_id == contact_id:
+                contact: dict[str, Any] = from_json(row.data)
+                return contact
+        raise AudienceInvalid(f"Contact {contact_id} is not in the audience ({self.describe()}).")
 
     def _load_connector(self) -> Any:
         from prefect_sqlalchemy import SqlAlchemyConnector

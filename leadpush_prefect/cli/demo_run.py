@@ -77,6 +77,7 @@ def run_demo(repository: Path, home: Path, contacts: int, run_id: str, *, quiet:
     """
     with _api(repository) as url:
         environment = {**os.environ, "LEADPUSH_DEMO_API": url, "LEADPUSH_DEMO_KEY": _demo("api").API_KEY}
+        environment["LEADPUSH_DEMO_AUDIENCE"] = str(repository / "demo" / "audience.csv")
         if not quiet:
             stdout.print(f"Prefect's home, profile and database: {home}", highlight=False, soft_wrap=True)
             stdout.print(

@@ -40,7 +40,7 @@ def blocks(acme: Workspace) -> Iterator[None]:
 def test_welcome(email: str, greeting: str) -> None:
     """A contact on the pro plan is made an offer, another is not."""
     contact = {"_id": "1", "subscribed": True, "attributes": {"first_name": "Ana", "email": email}}
-    assert welcome(contact) == greeting
+    assert greeting == welcome("1", Audience.from_contacts([contact]))
 
 
 def test_renewal_reminder() -> None:

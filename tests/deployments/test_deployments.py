@@ -1,0 +1,193 @@
+"""The campaigns of prefect.yaml, deployed to a work pool or served from one process, on Prefect's own server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect import get_client
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.settings import PREFECT_API_URL
+
+from leadpush_prefect import LeadpushError
+from leadpush_prefect.definitions import apply_definitions, read_definitions
+from leadpush_prefect.serving import read_deployments
+
+REPOSITORY = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+AUDIENCE = {"$ref": {"block_document_slug": "leadpush-audience/customers"}}
+
+
+@pytest.fixture
+def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+@pytest.fixture
+def api() -> Iterator[str]:
+    """The demo's API."""
+    command = [sys.executable, str(REPOSITORY / "demo" / "api.py"), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PREFECT_API_URL": str(PREFECT_API_URL.value()),
+        "PREFECT_HOME": str(tmp_path / "home"),
+        "LEADPUSH_CAMPAIGNS": str(REPOSITORY),
+    }
+
+
+def eventually(ask: Callable[[], Any], seconds: float = 60) -> Any:
+    """The first answer that is true."""
+    deadline = time.monotonic() + seconds
+    while not (answer := ask()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return answer
+
+
+def deployment(client: SyncPrefectClient, name: str) -> DeploymentResponse | None:
+    found = client.read_deployments()
+    return next((deployment for deployment in found if deployment.name == name), None)
+
+
+def check_renewal_reminder(found: DeploymentResponse) -> None:
+    [schedule] = found.schedules
+    assert ("0 9 * * 1-5", "Europe/Berlin") == (schedule.schedule.cron, schedule.schedule.timezone)  # type: ignore[union-attr]
+    assert {"leadpush", "campaign"} == set(found.tags)
+    assert AUDIENCE == found.parameters["audience"]
+    assert found.global_concurrency_limit
+    assert 1 == found.global_concurrency_limit.limit
+    assert found.concurrency_options
+    assert "CANCEL_NEW" == found.concurrency_options.collision_strategy
+
+
+@pytest.mark.timeout(240)
+def test_serve(client: SyncPrefectClient, api: str, tmp_path: Path) -> None:
+    """One process serves all campaigns; a run with `limit` and one for a contact's id complete; it ends on SIGTERM."""
+    settings = {
+        "LEADPUSH_DEMO_API": api,
+        "LEADPUSH_DEMO_KEY": "demo-key-4f9a1c",
+        "LEADPUSH_DEMO_AUDIENCE": str(REPOSITORY / "demo" / "audience.csv"),
+    }
+    apply_definitions(read_definitions(REPOSITORY / "blocks", settings))
+    command = [str(BIN / "leadpush"), "serve", "--file", str(REPOSITORY / "prefect.yaml")]
+    log = (tmp_path / "serve.log").open("w+")
+    with (
+        log,
+        subprocess.Popen(command, env=environment(tmp_path), cwd=tmp_path, stdout=log, stderr=log) as process,
+    ):
+        try:
+            reminder = eventually(lambda: deployment(client, "renewal-reminder"))
+            welcome = eventually(lambda: deployment(client, "welcome"))
+            assert reminder, log.name
+            check_renewal_reminder(reminder)
+            assert [] == welcome.schedules
+            assert welcome.global_concurrency_limit is None
+
+            runs = [
+                client.create_flow_run_from_deployment(
+                    reminder.id, parameters={"audience": AUDIENCE, "limit": 5}
+                ),
+                client.create_flow_run_from_deployment(
+                    welcome.id, parameters={"audience": AUDIENCE, "contact_id": "u000007"}
+                ),
+            ]
+            ended = [eventually(lambda run=run: _final(client, run.id), 120) for run in runs]  # type: ignore[misc]
+            assert ["COMPLETED", "COMPLETED"] == [state and state.type.value for state in ended]
+            assert "5 contacts" in ended[0].message
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def _final(client: SyncPrefectClient, run_id: Any) -> Any:
+    state = client.read_flow_run(run_id).state
+    return state if state and state.is_final() else None
+
+
+@pytest.mark.timeout(240)
+def test_deploy_again(client: SyncPrefectClient, tmp_path: Path) -> None:
+    """What docs/scheduling.md says of a second deploy: schedules that the file does not name stay as they were."""
+    for name in ("flows", "prefect.yaml"):
+        source = REPOSITORY / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+
+    def deploy() -> DeploymentResponse:
+        command = [str(BIN / "prefect"), "--no-prompt", "deploy", "--all"]
+        done = subprocess.run(
+            command,
+            env=environment(tmp_path),
+            cwd=tmp_path,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert 0 == done.returncode, (done.stdout + done.stderr)[-4000:]
+        found = deployment(client, "renewal-reminder")
+        assert found
+        return found
+
+    pool = [str(BIN / "prefect"), "work-pool", "create", "leadpush", "--type", "process", "--overwrite"]
+    subprocess.run(pool, env=environment(tmp_path), check=True, capture_output=True, timeout=60)
+    first = deploy()
+    check_renewal_reminder(first)
+    assert "leadpush" == first.work_pool_name
+
+    client.pause_deployment(first.id)
+    client.update_deployment_schedule(first.id, first.schedules[0].id, active=False)
+    added: Any = [(CronSchedule(cron="0 7 * * *", timezone="Europe/Berlin"), True)]
+    client.create_deployment_schedules(first.id, added)
+    client.update_deployment(first.id, DeploymentUpdate(parameters={**first.parameters, "limit": 20}))
+    second = deploy()
+
+    # Prefect's deploy takes the file's word for all that it names, and a pause of the deployment is lifted.
+    assert not second.paused
+    assert [("weekdays", True)] == [(schedule.slug, schedule.active) for schedule in second.schedules]
+    check_renewal_reminder(second)
+
+    file = tmp_path / "prefect.yaml"
+    without = yaml.safe_load(file.read_text())
+    for name in ("schedules", "parameters"):
+        del without["deployments"][0][name]
+    file.write_text(yaml.safe_dump(without))
+    client.update_deployment_schedule(second.id, second.schedules[0].id, active=False)
+    client.create_deployment_schedules(second.id, added)
+    third = deploy()
+    kept = {(schedule.slug, schedule.active) for schedule in third.schedules}
+    assert {("weekdays", False), (None, True)} == kept
+    assert {} == third.parameters
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    """A file without deployments, and a deployment without entrypoint or with an odd schedule, are named."""
+    file = tmp_path / "prefect.yaml"
+    odd: list[dict[str, Any]] = [
+        {},
+        {"deployments": [{"name": "a"}]},
+        {"deployments": [{"name": "a", "entrypoint": "a.py:a", "schedules": [{"every": "day"}]}]},
+    ]
+    for data in odd:
+        file.write_text(yaml.safe_dump(data))
+        with pytest.raises(LeadpushError, match=r"prefect\.yaml"):
+            read_deployments(file)
+    with pytest.raises(LeadpushError, match="not there"):
+        read_deployments(tmp_path / "none.yaml")
