@@ -29,7 +29,7 @@ from leadpush_prefect.json_text import from_json
 from leadpush_prefect.open_runs import OpenRun, add_run, database_of, forget_run, refuse_if_open
 from leadpush_prefect.outcome import Failure
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
-from leadpush_prefect.store.runs import batch_range, begin_run, find_run, finish_run
+from leadpush_prefect.store.runs import RunRecord, batch_range, begin_run, find_run, finish_run
 from leadpush_prefect.store.snapshot import snapshot
 from leadpush_prefect.store.summary import RunSummary, summarize, unreached
 
@@ -116,12 +116,9 @@ class CampaignRun:
             BlockInvalid: if the workspace or the audience has problems.
             AudienceInvalid: naming the rows that cannot be used, or two with one id.
             LeadpushError: if the run id belongs to another campaign.
+            TypeError: if the audience is not an Audience.
+            ValueError: if limit or batches is negative.
         """
-        if not isinstance(audience, Audience):
-            raise TypeError(
-                f"audience is a {type(audience).__name__}, and must be an Audience, such as "
-                "Audience.from_file(path) or Audience.from_contacts(contacts)."
-            )
         config = workspace_config(workspace)
         _refuse_problems(audience)
         if limit < 0 or batches < 0:
@@ -143,12 +140,7 @@ class CampaignRun:
         contacts = islice(contacts, limit) if limit else contacts
         record = snapshot(database, record, contacts, batches=batches, invalid=lambda: invalid.count)
         invalid.log()
-        word = "simulated run" if simulate else "run"
-        again = f", execution {record.execution}" if record.execution > 1 else ""
-        _logger().info(
-            "Campaign %s, %s %s%s: %s contacts, %s to a batch.",
-            campaign, word, record.run_id, again, f"{record.contacts:,}", f"{record.batch_size:,}",
-        )  # fmt: skip
+        _log_beginning(record)
         return cls(OpenRun(record, database, config))
 
     def batches(self) -> list[Batch]:
@@ -343,7 +335,21 @@ class _Invalid:
             _logger().warning("%s rows of the audience were left out. %s", f"{self.count:,}", shown)
 
 
+def _log_beginning(record: RunRecord) -> None:
+    word = "simulated run" if record.simulate else "run"
+    again = f", execution {record.execution}" if record.execution > 1 else ""
+    _logger().info(
+        "Campaign %s, %s %s%s: %s contacts, %s to a batch.",
+        record.campaign, word, record.run_id, again, f"{record.contacts:,}", f"{record.batch_size:,}",
+    )  # fmt: skip
+
+
 def _refuse_problems(audience: Audience) -> None:
+    if not isinstance(audience, Audience):
+        raise TypeError(
+            f"audience is a {type(audience).__name__}, and must be an Audience, such as "
+            "Audience.from_file(path) or Audience.from_contacts(contacts)."
+        )
     errors = [problem for problem in audience.problems() if problem.severity == "error"]
     if errors:
         raise BlockInvalid(f"Audience {audience.name}".strip(), errors)
