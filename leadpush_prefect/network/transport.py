@@ -1,4 +1,7 @@
-"""What sends requests: aiohttp, guarded.
+"""What sends requests: aiohttp's pool and parser, guarded.
+
+Connections, names, TLS and the reading of answers are aiohttp's. The request is ours to write, byte for byte,
+and so is the deadline: `aiohttp.ClientSession` rebuilds both for each request, which costs more than all the rest.
 
 It answers with an `Answer`, or raises `TransportFailed` with a `Reason`. Messages name the host and never the
 path, the query or an exception's own text, since a URL may hold what a contact would not like to read in a log.
@@ -6,27 +9,26 @@ path, the query or an exception's own text, since a URL may hold what a contact 
 
 from __future__ import annotations
 
-import asyncio
-import math
-import re
 import socket
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
-from functools import lru_cache
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from ssl import SSLContext
+from typing import NamedTuple
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
-from aiohttp.client_middlewares import ClientHandlerType
 from aiohttp.connector import AddrInfoType, Connection
 from aiohttp.http import HttpProcessingError
-from multidict import CIMultiDict
+from aiohttp.http_parser import RawResponseMessage
+from aiohttp.streams import StreamReader
 from yarl import URL
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.addresses import Network, Verdict, judge
 from leadpush_prefect.network.body import read_excerpt, read_whole
+from leadpush_prefect.network.deadlines import Deadlines
 from leadpush_prefect.network.failures import Row, failure_of
+from leadpush_prefect.network.message import request_bytes, split_url
 from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed
 
 __all__ = ["AiohttpTransport"]
@@ -36,11 +38,11 @@ KEEPALIVE_SECONDS = 4.0
 
 DNS_CACHE_SECONDS = 5
 
-# What aiohttp would say on its own.
-_AUTOMATIC_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+MAX_ORIGINS = 256
 
-# The connection's own. A second or a wrong length smuggles another request (RFC 9112, section 11.2).
-_OWN_HEADERS = frozenset({"content-length", "host", "transfer-encoding"})
+SWITCHING_PROTOCOLS = 101
+
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)  # the deadline is one for all
 
 
 class AiohttpTransport:
@@ -82,7 +84,8 @@ class AiohttpTransport:
         self._allowed_networks = tuple(allowed_networks)
         self._resolver = resolver
         self._ssl_context = ssl_context
-        self._session: aiohttp.ClientSession | None = None
+        self._opened: tuple[aiohttp.TCPConnector, Deadlines] | None = None
+        self._origins: dict[str, _Origin] = {}
         self._closed = False
 
     async def send(
@@ -99,51 +102,56 @@ class AiohttpTransport:
         Raises:
             TransportFailed: if there is no whole answer.
             ValueError: if the request cannot be sent as it stands: a URL with user, fragment, space or
-                control characters, or a header that is the connection's own (Host, Content-Length,
-                Transfer-Encoding).
+                control characters, a header that would end its line, or one that is the connection's own
+                (Host, Content-Length, Transfer-Encoding).
         """
-        session = self._session or self._open()
-        origin, target = _split(request.url)
-        hop = _Hop(request.headers)
+        pool, deadlines = self._open()
+        origin_text, target = split_url(request.url)
+        origin = self._origin(origin_text)
+        message = request_bytes(request, origin.host, target)
+        deadline = deadlines.now() + timeout_seconds
+        connection: Connection | None = None
+        sent = whole = False
         try:
-            try:
-                response = await session.request(
-                    request.method,
-                    origin.with_path(target, encoded=True),
-                    data=request.body,
-                    timeout=_deadline(timeout_seconds),
-                    allow_redirects=False,
-                    middlewares=(hop,),
-                )
-            except BaseException:
-                hop.abort()
-                raise
-            return await _read(response, hop, max_response_bytes)
+            with deadlines.until(deadline):
+                connection = await pool.connect(origin.connects, [], _NO_TIMEOUT)
+                sent = True  # from here on, a byte may have been
+                head, body = await _exchange(connection, message)
+                if 200 <= head.code < 300:
+                    data = await _read_whole(head, body, max_response_bytes)
+            if not 200 <= head.code < 300:
+                data = await _read_excerpt(head, body, deadlines.until(deadline))
+            whole = body.is_eof() and head.code != SWITCHING_PROTOCOLS and _is_sent(connection)
+            return Answer(head.code, {name.lower(): value for name, value in head.headers.items()}, data)
         except _AIOHTTP_ERRORS as error:
-            failure = _aiohttp_failure(error, origin, timeout_seconds, sent=hop.began)
+            failure = _aiohttp_failure(error, origin.url, timeout_seconds, sent=sent)
+        finally:
+            if connection is not None:
+                _give_back(connection, whole)
         raise failure  # here, so that it carries no exception whose text holds the URL
 
     async def close(self) -> None:
         """Close all connections. Afterwards nothing can be sent."""
         self._closed = True
-        if self._session is not None:
-            await self._session.close()
+        if self._opened is not None:
+            pool, deadlines = self._opened
+            deadlines.close()
+            await pool.close()
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self) -> tuple[aiohttp.TCPConnector, Deadlines]:
         if self._closed:
             raise RuntimeError("The transport is closed.")
-        self._session = aiohttp.ClientSession(
-            connector=self._connector(),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=_AUTOMATIC_HEADERS,
-            request_class=_Request,
-            auto_decompress=False,
-            trust_env=False,
-        )
-        # Otherwise aiohttp sends an idempotent request again by itself when a reused connection ends. That is
-        # a second request that nobody has counted. There is no public switch; a test counts at the server.
-        self._session._retry_connection = False
-        return self._session
+        if self._opened is None:
+            self._opened = self._connector(), Deadlines()
+        return self._opened
+
+    def _origin(self, text: str) -> _Origin:
+        origin = self._origins.get(text)
+        if origin is None:
+            if len(self._origins) >= MAX_ORIGINS:
+                self._origins.clear()
+            origin = self._origins[text] = _origin(text)
+        return origin
 
     def _connector(self) -> aiohttp.TCPConnector:
         return aiohttp.TCPConnector(
@@ -176,93 +184,20 @@ class _AddressBlocked(OSError):
         self.verdict = verdict
 
 
-class _Request(aiohttp.ClientRequest):
-    """Remembers the connection on which it was sent."""
+class _Origin(NamedTuple):
+    """Where to connect, and how the request names it."""
 
-    wire: asyncio.Transport | None = None
-
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        self.wire = conn.transport
-        return await super().send(conn)
+    url: URL
+    host: str
+    connects: aiohttp.ClientRequest  # of which the pool asks where to connect; it is never sent
 
 
-class _Hop:
-    """A middleware for one request. It costs 2 us; aiohttp's tracing, which would tell as much, costs 20.
-
-    It sets the headers itself, since `ClientSession` keeps but one of two names that differ only in case.
-    """
-
-    __slots__ = ("_headers", "_request")
-
-    def __init__(self, headers: tuple[tuple[str, str], ...]) -> None:
-        self._headers = headers
-        self._request: aiohttp.ClientRequest | None = None
-
-    async def __call__(
-        self, request: aiohttp.ClientRequest, handler: ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        self._request = request
-        if self._headers:
-            _add_headers(request.headers, self._headers)
-        return await handler(request)
-
-    @property
-    def began(self) -> bool:
-        """Whether a byte may have been sent: there was a connection to send it on."""
-        return self._wire is not None
-
-    def abort(self) -> None:
-        """Drop the connection with what is still to be sent: merely closed, it would first send that."""
-        if self._wire is not None:
-            self._wire.abort()
-
-    @property
-    def _wire(self) -> asyncio.Transport | None:
-        return self._request.wire if isinstance(self._request, _Request) else None
-
-
-def _add_headers(headers: CIMultiDict[str], given: tuple[tuple[str, str], ...]) -> None:
-    if not _OWN_HEADERS.isdisjoint(_folded_names(tuple([name for name, _ in given]))):
-        raise ValueError("Host, Content-Length and Transfer-Encoding are the connection's to set.")
-    headers.extend(given)
-
-
-@lru_cache(maxsize=256)  # an endpoint's headers have the same names for each contact
-def _folded_names(names: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(name.lower() for name in names)
-
-
-# The target is visible ASCII without the `#` of a fragment: nothing that ends a line or is still to be
-# encoded.
-_URL = re.compile(
-    r"(https?://(?:\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?)((?:[/?][!\"$-~]*)?)",
-    re.IGNORECASE,
-)
-
-
-def _split(url: str) -> tuple[URL, str]:
-    """The URL's origin, and what stands after it, to the letter.
-
-    yarl drops CR, LF, TAB and a bare `?` when it parses a URL, and takes 20 us. So it parses only the origin,
-    and the whole target, query and all, is later handed to it as a path, which it keeps as it is.
-    """
-    parts = _URL.fullmatch(url)
-    if parts is None:
-        raise ValueError(
-            "The URL is not as it goes over the wire: http(s)://host[:port][/path][?query] in ASCII."
-        )
-    return _origin(parts[1]), parts[2]
-
-
-@lru_cache(maxsize=256)
-def _origin(text: str) -> URL:
-    origin = URL(text)
-    if not _is_name(str(origin.host)):
-        message = (
-            f"{_where(origin)} is not a host name: a label of it is empty, or longer than 63 characters."
-        )
+def _origin(text: str) -> _Origin:
+    url = URL(text)
+    if not _is_name(str(url.host)):
+        message = f"{_where(url)} is not a host name: a label of it is empty, or longer than 63 characters."
         raise TransportFailed(Reason.DNS_FAILED, message, sent=False)
-    return origin
+    return _Origin(url, url.host_port_subcomponent or "", aiohttp.ClientRequest("GET", url))
 
 
 def _is_name(host: str) -> bool:
@@ -278,36 +213,51 @@ def _where(origin: URL) -> str:
     return f"{origin.host_subcomponent}:{origin.port}"
 
 
-@lru_cache(maxsize=256)
-def _deadline(seconds: float) -> aiohttp.ClientTimeout:
-    # 0 would be no deadline at all, and one of 5 s or more would be rounded up to a whole second.
-    return aiohttp.ClientTimeout(total=max(seconds, 0.001), ceil_threshold=math.inf)
+async def _exchange(connection: Connection, message: bytes) -> tuple[RawResponseMessage, StreamReader]:
+    """Send a request, and read the answer's head; its body is still to come."""
+    protocol = connection.protocol
+    if protocol is None or protocol.transport is None:  # the pool gives no other
+        raise aiohttp.ServerDisconnectedError
+    protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+    protocol.transport.write(message)
+    while True:
+        head, body = await protocol.read()
+        if not 100 <= head.code < 200 or head.code == SWITCHING_PROTOCOLS:
+            return head, body
 
 
-async def _read(response: aiohttp.ClientResponse, hop: _Hop, limit: int) -> Answer:
-    headers = response.headers
-    encoding = ", ".join(headers.getall("Content-Encoding", ()))
-    pieces = response.content.iter_any()
-    try:
-        if 200 <= response.status < 300:
-            length = headers.get("Content-Length")
-            body = await read_whole(pieces, encoding=encoding, length=length, limit=limit)
-        else:
-            body = await _read_excerpt(pieces, encoding)
-    finally:
-        # An answer that was read to its end has given its connection back: it may be another request's by
-        # now.
-        if not response.closed:
-            response.close()
-            hop.abort()
-    return Answer(response.status, {name.lower(): value for name, value in headers.items()}, body)
+def _is_sent(connection: Connection) -> bool:
+    """Whether the request is out: an API may answer before it has read all of it."""
+    return connection.transport is not None and not connection.transport.get_write_buffer_size()
 
 
-async def _read_excerpt(pieces: AsyncIterator[bytes], encoding: str) -> bytes:
+def _give_back(connection: Connection, whole: bool) -> None:
+    """Let another request have the connection, if this one has read all that it asked for."""
+    if whole:
+        connection.release()
+        return
+    if connection.transport is not None:
+        connection.transport.abort()  # merely closed, it would first send what is still to be sent
+    connection.close()
+
+
+async def _read_whole(head: RawResponseMessage, body: StreamReader, limit: int) -> bytes:
+    length = head.headers.get("Content-Length")
+    return await read_whole(body.iter_any(), encoding=_encoding(head), length=length, limit=limit)
+
+
+async def _read_excerpt(
+    head: RawResponseMessage, body: StreamReader, until: AbstractContextManager[None]
+) -> bytes:
     excerpt = bytearray()
-    with suppress(TransportFailed, *_AIOHTTP_ERRORS):  # the status says more than a body that does not come
-        await read_excerpt(pieces, excerpt, encoding=encoding)
+    # The status says more than a body that does not come.
+    with suppress(TransportFailed, *_AIOHTTP_ERRORS), until:
+        await read_excerpt(body.iter_any(), excerpt, encoding=_encoding(head))
     return bytes(excerpt)
+
+
+def _encoding(head: RawResponseMessage) -> str:
+    return ", ".join(head.headers.getall("Content-Encoding", ()))
 
 
 # The first row that fits counts, so the most specific stand first.
@@ -361,6 +311,7 @@ _AIOHTTP_TABLE = (
         Reason.DISCONNECTED,
         "The connection to {where} ended before the answer.",
     ),
+    Row(OSError, Reason.DISCONNECTED, "The connection to {where} ended before the answer."),
 )
 
 _AIOHTTP_ERRORS = tuple(row.error for row in _AIOHTTP_TABLE)

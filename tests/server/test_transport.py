@@ -23,6 +23,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network import transport as transport_module
 from leadpush_prefect.network.addresses import parse_networks
+from leadpush_prefect.network.deadlines import Deadlines
 from leadpush_prefect.network.transport import AiohttpTransport
 from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed
 from tests.server.raw_server import CERTIFICATE, Handler, RawServer, Reader, in_turn, mute, respond
@@ -840,31 +841,70 @@ async def test_cancel_while_sending(transport: AiohttpTransport) -> None:
 
 
 @pytest.mark.parametrize("split", [True, False], ids=["two pieces", "one piece"])
-async def test_cancel_after_the_last_byte(transport: AiohttpTransport, split: bool) -> None:
-    """A request that is cancelled when its answer is whole does not close the next one's connection."""
+async def test_cancel_at_any_moment(transport: AiohttpTransport, split: bool) -> None:
+    """Whenever a request is cancelled, the next one has its own connection and its own answer."""
 
     async def pieces(reader: Reader, writer: StreamWriter) -> None:
         while True:
-            await reader.request()
-            writer.write(respond(b"{", length=2) if split else respond(b"{}"))
-            await writer.drain()
-            await asyncio.sleep(0.05 if split else 0)
+            answer = respond(json.dumps([(await reader.request()).target.decode()]).encode())
+            writer.write(answer[:-1] if split else answer)
             if split:
-                writer.write(b"}")
+                await writer.drain()
+                writer.write(answer[-1:])
 
     with RawServer(pieces) as server:
-        await send(transport, server.url)
-        assert transport._session is not None
-        connector: Any = transport._session.connector
-        give_back = connector._release
+        for turns in range(40):
+            cancelled = asyncio.create_task(send(transport, f"{server.url}/cancelled"))
+            for _ in range(turns):
+                await asyncio.sleep(0.0001 if turns % 2 else 0)
+            cancelled.cancel()
+            await asyncio.wait([cancelled])
+            answer = await send(transport, f"{server.url}/{turns}")
+            assert json.loads(answer.body) == [f"/{turns}"]
 
-        def cancel_now(*arguments: Any, **options: Any) -> None:
-            give_back(*arguments, **options)
-            sending.cancel()
 
-        connector._release = cancel_now
-        sending = asyncio.create_task(send(transport, server.url))
-        await asyncio.wait([sending])
-        connector._release = give_back
-        assert 200 == (await send(transport, server.url)).status
-    assert 1 == server.connections
+# Deadlines
+
+
+async def test_deadlines_of_many() -> None:
+    """Each ends when it is due, whatever is due before or after it, and none that was left in time."""
+    deadlines = Deadlines()
+    ended: list[int] = []
+
+    async def wait(number: int, seconds: float) -> None:
+        try:
+            with deadlines.until(deadlines.now() + number / 100):
+                await asyncio.sleep(seconds)
+        except TimeoutError:
+            ended.append(number)
+
+    numbers = [30, 5, 40, 20, 10]
+    await asyncio.gather(*(wait(number, 60) for number in numbers), *(wait(n, 0.001) for n in (15, 25, 50)))
+    assert ended == sorted(numbers)
+
+
+async def test_deadline_and_cancel() -> None:
+    """Who cancels a task is heard, also when its time is up at the same moment."""
+    deadlines = Deadlines()
+
+    async def wait() -> None:
+        with deadlines.until(deadlines.now() - 1):
+            loop.call_soon(task.cancel)
+            await asyncio.sleep(60)
+
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(wait())
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_deadline_is_past() -> None:
+    """A block that does not wait ends as it would; one that waits does not."""
+    deadlines = Deadlines()
+    with deadlines.until(deadlines.now() - 1):
+        pass
+    with pytest.raises(TimeoutError), deadlines.until(deadlines.now() - 1):
+        await asyncio.sleep(60)
+    current = asyncio.current_task()
+    assert current is not None
+    assert current.cancelling() == 0

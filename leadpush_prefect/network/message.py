@@ -1,0 +1,74 @@
+"""A request as it goes over the wire (RFC 9112, section 2.1). Pure; nothing in it can end its line."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from leadpush_prefect.wire import RenderedRequest
+
+__all__ = ["request_bytes", "split_url"]
+
+# The connection's own. A second or a wrong length smuggles another request (RFC 9112, section 11.2).
+_OWN_HEADERS = frozenset({"content-length", "host", "transfer-encoding"})
+
+# The target is visible ASCII without the `#` of a fragment: nothing that ends a line or is still to be
+# encoded.
+_URL = re.compile(
+    r"(https?://(?:\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?)((?:[/?][!\"$-~]*)?)",
+    re.IGNORECASE,
+)
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, section 5.5
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """The URL's origin, and the target that stands after it, to the letter; `/` where there is no path.
+
+    Raises:
+        ValueError: if something in it would have to be changed before it is sent. The error does not repeat it.
+
+    >>> split_url("https://crm.example/x/../y?q=%20")
+    ('https://crm.example', '/x/../y?q=%20')
+    """
+    parts = _URL.fullmatch(url)
+    if parts is None:
+        raise ValueError(
+            "The URL is not as it goes over the wire: http(s)://host[:port][/path][?query] in ASCII."
+        )
+    origin, target = parts.groups()
+    return origin, target if target.startswith("/") else f"/{target}"
+
+
+def request_bytes(request: RenderedRequest, host: str, target: str) -> bytes:
+    """The whole request: its line, `Host`, `Content-Length` where it has a body or could have one, its headers.
+
+    Args:
+        request: The request.
+        host: What stands in `Host`.
+        target: As of `split_url`.
+
+    Raises:
+        ValueError: if a header would end its line, or is the connection's own (Host, Content-Length,
+            Transfer-Encoding).
+
+    >>> request_bytes(RenderedRequest("GET", "", (("Accept", "*/*"),)), "crm.example", "/42")
+    b'GET /42 HTTP/1.1\\r\\nHost: crm.example\\r\\nAccept: */*\\r\\n\\r\\n'
+    """
+    headers, body = request.headers, request.body
+    _check_names(request.method, tuple([name for name, _ in headers]))
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if _CONTROL.search("".join([value for _, value in headers])):
+        raise ValueError("A header holds CR, LF, NUL or another control character.")
+    length = f"Content-Length: {len(body or b'')}\r\n" if body is not None or request.method != "GET" else ""
+    head = f"{request.method} {target} HTTP/1.1\r\nHost: {host}\r\n{length}{lines}\r\n"
+    return head.encode() + body if body else head.encode()
+
+
+@lru_cache(maxsize=256)  # an endpoint's headers have the same names for each contact
+def _check_names(method: str, names: tuple[str, ...]) -> None:
+    if not all(_TOKEN.fullmatch(name) for name in (method, *names)):
+        raise ValueError("A method, or a header's name, holds what no name can (RFC 9110, section 5.6.2).")
+    if not _OWN_HEADERS.isdisjoint(name.lower() for name in names):
+        raise ValueError("Host, Content-Length and Transfer-Encoding are the connection's to set.")
