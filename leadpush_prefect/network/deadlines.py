@@ -66,11 +66,11 @@ class _Until:
         self._expired = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        deadlines = self._deadlines
+        task = asyncio.current_task(deadlines._loop)
         assert task is not None, "a deadline is a task's"
         self._task = task
         self._before = task.cancelling()
-        deadlines = self._deadlines
         deadlines._open.add(self)
         if self.when < deadlines._next:
             deadlines._set(self.when)

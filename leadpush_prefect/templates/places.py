@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -78,7 +79,12 @@ def _text(value: Any, _path: str = "") -> str:
 def _host(value: Any, path: str) -> str:
     if isinstance(value, Missing) or not isinstance(value, str):
         _must_be_there(value, path, "the host of a URL")
-    return _url_literal(frozenset({"start"}), to_text(value).strip())  # the workspace's author wrote it
+    return _origin(to_text(value))
+
+
+@lru_cache(maxsize=256)  # it is a variable of the workspace, and so the same for each contact
+def _origin(text: str) -> str:
+    return _url_literal(frozenset({"start"}), text.strip())  # the workspace's author wrote it
 
 
 def _path_segment(value: Any, path: str) -> str:
