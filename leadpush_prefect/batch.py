@@ -123,7 +123,7 @@ def skip_unstored(run: OpenRun) -> None:
         if node in stores and batch in read:
             for piece in pending(database, record, stores[node], batch_range(record, batch), WRITE_PIECE):
                 skipped = [(contact.number, Outcome(Status.SKIPPED)) for contact in piece]
-                write_outcomes(database, record.key, stores[node], skipped)
+                write_outcomes(database, record.key, stores[node], skipped, record.execution)
 
 
 def _read_batches(run: OpenRun) -> set[int]:
@@ -219,5 +219,5 @@ def _write(run: OpenRun, output_key: str, rows: Mapping[int, Outcome]) -> None:
         on_failure="stop",
         definition=f"store {output_key}",
     )
-    write_outcomes(run.database, run.record.key, step, list(rows.items()))
+    write_outcomes(run.database, run.record.key, step, list(rows.items()), run.record.execution)
     run.done[output_key] += len(rows)

@@ -9,6 +9,7 @@ from typing import Any
 from leadpush_prefect.batch import Batch
 from leadpush_prefect.engine import Feed, engine
 from leadpush_prefect.errors import RunStopped
+from leadpush_prefect.events import EndpointHealth
 from leadpush_prefect.fetch import Call
 from leadpush_prefect.json_text import from_json
 from leadpush_prefect.open_runs import OpenRun, open_run
@@ -57,7 +58,7 @@ def fetch_batch(batch: Batch, target: PreparedEndpoint, step: Step, owner: str, 
     reads = _Reads(
         run, step, (*(t.paths for t in target.endpoint.templates), condition.paths if condition else ())
     )
-    writer = _Writer(run, step, number)
+    writer = _Writer(run, step, number, _health(run, target.name))
     feed = engine().feed(target, groups=(batch.run_id, owner))
     ahead = UNWRITTEN - PIECE + target.endpoint.config.max_concurrency
 
@@ -76,10 +77,17 @@ def fetch_batch(batch: Batch, target: PreparedEndpoint, step: Step, owner: str, 
     finally:
         if feed.outstanding and not feed.stopped:
             feed.stop()
+        engine().close(feed)
         writer.add(feed.collect(0, 0))
         writer.write()
-        engine().close(feed)
     return writer.counts
+
+
+def _health(run: OpenRun, endpoint: str) -> EndpointHealth | None:
+    """Whether a saved endpoint answers, for all batches of the run in this process."""
+    if not endpoint:
+        return None
+    return run.health.setdefault(endpoint, EndpointHealth(endpoint, run.workspace.name, run.record.campaign))
 
 
 def _calls(
@@ -173,10 +181,11 @@ class _Writer:
     """Outcomes on their way to the database: written in pieces, and a second after the last ones at the
     latest."""
 
-    def __init__(self, run: OpenRun, step: Step, number: int) -> None:
+    def __init__(self, run: OpenRun, step: Step, number: int, health: EndpointHealth | None = None) -> None:
         self.run = run
         self.node = step.node
         self.number = number
+        self.health = health
         self.rows: list[tuple[int, Outcome]] = []
         self.counts: Counts = {}
         self.due = monotonic() + FLUSH_SECONDS
@@ -188,10 +197,14 @@ class _Writer:
         return max(0.0, self.due - monotonic())
 
     def write(self) -> None:
-        write_outcomes(self.run.database, self.run.record.key, self.number, self.rows)
+        record = self.run.record
+        write_outcomes(self.run.database, record.key, self.number, self.rows, record.execution)
         for _, outcome in self.rows:
             code = outcome.failure.code if outcome.failure else str(outcome.status)
             self.counts[code] = self.counts.get(code, 0) + 1
         self.run.done[self.node] += len(self.rows)
+        self.run.failed[self.node] += sum(outcome.failure is not None for _, outcome in self.rows)
+        if self.health is not None:
+            self.health.note(outcome for _, outcome in self.rows)
         self.rows = []
         self.due = monotonic() + FLUSH_SECONDS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from itertools import islice
 from types import TracebackType
@@ -19,17 +20,20 @@ from prefect.states import Completed
 
 from leadpush_prefect.audience import usable
 from leadpush_prefect.batch import Batch, skip_unstored
-from leadpush_prefect.blocks import Audience, Workspace, workspace_config
+from leadpush_prefect.blocks import Audience, Workspace
+from leadpush_prefect.blocks.workspace import workspace_config
 from leadpush_prefect.config import WorkspaceConfig
 from leadpush_prefect.contact import InvalidRow
 from leadpush_prefect.engine import engine
-from leadpush_prefect.errors import BlockInvalid, LeadpushError, RunIncomplete
+from leadpush_prefect.errors import BlockInvalid, LeadpushError, RunBusy, RunIncomplete
 from leadpush_prefect.interruption import leave_on_sigterm, restore_sigterm, wait_for
 from leadpush_prefect.json_text import from_json
 from leadpush_prefect.open_runs import OpenRun, add_run, database_of, forget_run, refuse_if_open
+from leadpush_prefect.other_processes import check_task_runner
 from leadpush_prefect.outcome import Failure
+from leadpush_prefect.run_lease import RunLease, watch_holder
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
-from leadpush_prefect.store.runs import RunRecord, batch_range, begin_run, find_run, finish_run
+from leadpush_prefect.store.runs import RunRecord, batch_range, begin_run, finish_run
 from leadpush_prefect.store.snapshot import snapshot
 from leadpush_prefect.store.summary import RunSummary, summarize, unreached
 
@@ -63,8 +67,9 @@ class CampaignRun:
         ```
     """
 
-    def __init__(self, run: OpenRun) -> None:
+    def __init__(self, run: OpenRun, lease: RunLease) -> None:
         self._run = run
+        self._lease = lease
         self._futures: list[PrefectFuture[Any]] = []
         self._what: dict[UUID, str] = {}
         self._batch: dict[UUID, int] = {}
@@ -115,7 +120,10 @@ class CampaignRun:
         Raises:
             BlockInvalid: if the workspace or the audience has problems.
             AudienceInvalid: naming the rows that cannot be used, or two with one id.
-            LeadpushError: if the run id belongs to another campaign.
+            RunBusy: if the run is being executed, here or elsewhere. One whose process has crashed is taken
+                over, after up to 10 s of watching where it cannot be seen at once.
+            LeadpushError: if the run id belongs to another campaign, or the flow's tasks run in other processes
+                that could not find the run.
             TypeError: if the audience is not an Audience.
             ValueError: if limit or batches is negative.
         """
@@ -123,25 +131,34 @@ class CampaignRun:
         _refuse_problems(audience)
         if limit < 0 or batches < 0:
             raise ValueError("limit and batches are 0 or more.")
+        check_task_runner(config.name)
         run_id = run_id or _id_of_flow_run()
         refuse_if_open(run_id)
         database = database_of(config)
-        record = begin_run(
-            database,
-            run_id=run_id,
-            campaign=campaign,
-            workspace=config.name,
-            simulate=simulate,
-            include_unsubscribed=include_unsubscribed,
-            source=audience.describe() + (f", the first {limit}" if limit else ""),
-        )
-        invalid = _Invalid()
-        contacts = usable(audience.rows(), skip_invalid=skip_invalid, on_invalid=invalid)
-        contacts = islice(contacts, limit) if limit else contacts
-        record = snapshot(database, record, contacts, batches=batches, invalid=lambda: invalid.count)
-        invalid.log()
-        _log_beginning(record)
-        return cls(OpenRun(record, database, config))
+        dead = watch_holder(database, run_id, _logger())
+        lease = RunLease(database, run_id)
+        try:
+            record = begin_run(
+                database,
+                run_id=run_id,
+                campaign=campaign,
+                workspace=config.name,
+                simulate=simulate,
+                include_unsubscribed=include_unsubscribed,
+                source=audience.describe() + (f", the first {limit}" if limit else ""),
+                holder=lease.identity,
+                dead=dead,
+            )
+            invalid = _Invalid()
+            contacts = usable(audience.rows(), skip_invalid=skip_invalid, on_invalid=invalid)
+            contacts = islice(contacts, limit) if limit else contacts
+            record = snapshot(database, record, contacts, batches=batches, invalid=lambda: invalid.count)
+            invalid.log()
+            _log_beginning(record)
+        except BaseException:
+            lease.release()
+            raise
+        return cls(OpenRun(record, database, config), lease)
 
     def batches(self) -> list[Batch]:
         """The run's contacts, in batches to give to tasks: at least one, also for an empty audience."""
@@ -190,6 +207,7 @@ class CampaignRun:
         Raises:
             RunIncomplete: naming the steps and batches that did not complete, or contacts that no step has
                 touched.
+            RunBusy: if the run goes on in a later execution.
         """
         for future in futures:
             if future.task_run_id not in self._what:
@@ -199,8 +217,10 @@ class CampaignRun:
         self._refuse_unreached()
         summary = self.summary()
         state = _state(summary)
-        finish_run(self._run.database, self._run.record.key, "finished", state.name or "")
+        record = self._run.record
+        finish_run(self._run.database, record.key, "finished", state.name or "", record.execution)
         self._finished = True
+        self._lease.release()
         _logger().info("Campaign %s: %s", summary.campaign, state.message)
         return state
 
@@ -275,9 +295,12 @@ class CampaignRun:
         restore_sigterm(self._sigterm)
         if self._token is not None:
             _current.reset(self._token)
-        if not self._finished:
-            self._stop(kind)
-        forget_run(self._run)
+        try:
+            if not self._finished:
+                self._stop(kind)
+        finally:
+            self._lease.release()
+            forget_run(self._run)
         if not self._finished and kind is None:
             raise RunIncomplete(
                 f"Run {self.id} was left without finish(), which waits for its tasks. End the `with` by "
@@ -288,9 +311,8 @@ class CampaignRun:
         self._run.stopped = True
         engine().stop_group(self.id)
         database, record = self._run.database, self._run.record
-        now = find_run(database, self.id)
-        if now and now.execution == record.execution:  # else it goes on in a later one
-            finish_run(database, record.key, "stopped", kind.__name__ if kind else "left")
+        with suppress(RunBusy):  # it goes on in a later execution
+            finish_run(database, record.key, "stopped", kind.__name__ if kind else "left", record.execution)
 
 
 _id_given_to: OrderedDict[tuple[str, int], None] = OrderedDict()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from leadpush_prefect.blocks import workspace_config
+from leadpush_prefect.blocks.workspace import workspace_config
 from leadpush_prefect.calling import afetch_one, fetch_one
 from leadpush_prefect.context import CampaignContext, workspace_values
 from leadpush_prefect.json_text import from_json

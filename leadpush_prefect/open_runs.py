@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Engine
 
@@ -20,6 +20,10 @@ from leadpush_prefect.errors import LeadpushError, RunBusy, RunStopped
 from leadpush_prefect.loading import load_block
 from leadpush_prefect.store.database import open_database
 from leadpush_prefect.store.runs import RunRecord, find_run
+from leadpush_prefect.worker_process import end_with_parent
+
+if TYPE_CHECKING:
+    from leadpush_prefect.events import EndpointHealth
 
 __all__ = ["OpenRun", "add_run", "database_of", "find_open_run", "forget_run", "open_run", "refuse_if_open"]
 
@@ -36,6 +40,8 @@ class OpenRun:
         database: Where its contacts and outcomes are.
         workspace: The workspace that it runs in.
         done: How many contacts each node is done with in this process, for whoever shows progress.
+        failed: How many of them have failed.
+        health: Whether each endpoint answers, by its name.
         stopped: Whether it was left by an exception; no step may begin any more.
         is_here: Whether its flow is in this process; else the database says when it is over.
     """
@@ -44,6 +50,8 @@ class OpenRun:
     database: Engine
     workspace: WorkspaceConfig
     done: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    health: dict[str, EndpointHealth] = field(default_factory=dict)
     stopped: bool = False
     is_here: bool = True
     _said: set[str] = field(default_factory=set)
@@ -152,7 +160,8 @@ def open_run(run_id: str, workspace: str) -> OpenRun:
 
 
 def _open(run_id: str, workspace: str) -> OpenRun:
-    from leadpush_prefect.blocks import Workspace, workspace_config
+    from leadpush_prefect.blocks import Workspace
+    from leadpush_prefect.blocks.workspace import workspace_config
 
     if not workspace:
         raise RunStopped(
@@ -168,6 +177,7 @@ def _open(run_id: str, workspace: str) -> OpenRun:
         raise RunStopped(
             f"Run {run_id} has ended, and this task was not waited for: give its future to finish()."
         )
+    end_with_parent()
     return OpenRun(record, database, config, is_here=False)
 
 

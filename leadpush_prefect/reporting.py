@@ -5,7 +5,7 @@ from __future__ import annotations
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.store.summary import RunSummary, StepSummary
 
-__all__ = ["FAILURE_COLUMNS", "STEP_COLUMNS", "failure_rows", "headline", "step_row"]
+__all__ = ["FAILURE_COLUMNS", "STEP_COLUMNS", "failure_rows", "headline", "reason_of", "step_row"]
 
 STEP_COLUMNS = ("step", "fetched", "skipped", "failed", "requests", "p50 ms", "p95 ms", "p99 ms")
 FAILURE_COLUMNS = ("failed", "reason", "step", "what to do")
@@ -36,13 +36,14 @@ def step_row(step: StepSummary) -> tuple[str, ...]:
 def failure_rows(summary: RunSummary) -> list[tuple[str, ...]]:
     """The failures by step and reason, in the order of `FAILURE_COLUMNS`."""
     return [
-        (f"{count:,}", code, step.node, _reason(code).remedy)
+        (f"{count:,}", code, step.node, reason_of(code).remedy)
         for step in summary.steps
         for code, count in step.failed.items()
     ]
 
 
-def _reason(code: str) -> Reason:
+def reason_of(code: str) -> Reason:
+    """The reason of a code, such as `http_status` of `http_status_404`."""
     return Reason.HTTP_STATUS if code.startswith(f"{Reason.HTTP_STATUS}_") else Reason(code)
 
 

@@ -13,6 +13,8 @@ settings.register_profile(
 )
 settings.load_profile("here")
 
+pytest_plugins = ["tests.databases"]
+
 # Before Prefect is imported: whatever the user is logged into stays as it is, and nothing is reported to anybody.
 for _name in [name for name in os.environ if name.startswith("PREFECT_")]:
     del os.environ[_name]

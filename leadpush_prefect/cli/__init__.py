@@ -12,7 +12,7 @@ import sys
 
 from cyclopts import App
 
-from leadpush_prefect.cli import blocks, demo, endpoints, runs, serve
+from leadpush_prefect.cli import automations, blocks, demo, endpoints, runs, serve
 from leadpush_prefect.cli.output import print_error
 
 __all__ = ["app", "main"]
@@ -27,6 +27,7 @@ app.command(demo.demo)
 app.command(endpoints.app)
 app.command(blocks.app)
 app.command(runs.app)
+app.command(automations.app)
 app.command(serve.serve)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from itertools import islice
+from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +120,78 @@ def export(
     return 0
 
 
+@app.command
+def delete(
+    *run_ids: str,
+    older_than_days: int = 0,
+    unfinished: bool = False,
+    yes: bool = False,
+    workspace: str = "",
+    json: bool = False,
+) -> int:
+    """Delete runs with their contacts, outputs and failures. Without --yes it only says which.
+
+    Parameters
+    ----------
+    run_ids:
+        The ids of the runs, or their beginnings.
+    older_than_days:
+        All runs that began before so many days.
+    unfinished:
+        Also those that have neither finished nor been stopped, and could still go on.
+    yes:
+        Delete them.
+    workspace:
+        The workspace whose database to read; by default the embedded one.
+    json:
+        Print JSON.
+    """
+    from leadpush_prefect.run_lease import watch_holder
+    from leadpush_prefect.store.deletion import delete_runs
+
+    database = _database(workspace)
+    records = _chosen(database, run_ids, older_than_days, unfinished)
+    for record in records:
+        if not _has_ended(record):
+            watch_holder(database, record.run_id, getLogger("leadpush"))  # refuses one that works
+    if yes:
+        delete_runs(database, [record.key for record in records])
+    if json:
+        print_json({"deleted": yes, "runs": [record.run_id for record in records]})
+        return 0
+    for record in records:
+        stdout.print(
+            f"{record.run_id} {record.campaign}, {record.started_at[:10]}, {record.contacts:,} contacts",
+            highlight=False,
+        )
+    count = "1 run" if len(records) == 1 else f"{len(records)} runs"
+    stdout.print(f"{count} {'deleted' if yes else 'would be deleted; --yes does it'}.", highlight=False)
+    return 0
+
+
+def _chosen(database: Engine, run_ids: tuple[str, ...], days: int, unfinished: bool) -> list[RunRecord]:
+    from datetime import UTC, datetime, timedelta
+
+    from leadpush_prefect.errors import LeadpushError
+    from leadpush_prefect.store.runs import list_runs as read
+
+    if days < 0 or bool(run_ids) == bool(days):
+        raise LeadpushError("Say which runs: their ids, or --older-than-days with a number of days.")
+    if run_ids:
+        records = [_find(database, run_id) for run_id in run_ids]
+        going = [record.run_id for record in records if not (unfinished or _has_ended(record))]
+        if going:
+            raise LeadpushError(f"Not ended: {', '.join(going)}. --unfinished deletes them all the same.")
+        return records
+    before = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+    records = [record for record in read(database, limit=None) if record.started_at < before]
+    return [record for record in records if unfinished or _has_ended(record)]
+
+
+def _has_ended(record: RunRecord) -> bool:
+    return record.status in ("finished", "stopped")
+
+
 def _find(database: Engine, run_id: str) -> RunRecord:
     from leadpush_prefect.errors import LeadpushError
     from leadpush_prefect.store.runs import find_run_by_prefix
@@ -130,7 +203,8 @@ def _find(database: Engine, run_id: str) -> RunRecord:
 
 
 def _database(workspace: str) -> Engine:
-    from leadpush_prefect.blocks import Workspace, workspace_config
+    from leadpush_prefect.blocks import Workspace
+    from leadpush_prefect.blocks.workspace import workspace_config
     from leadpush_prefect.config import WorkspaceConfig
     from leadpush_prefect.loading import load_block
     from leadpush_prefect.open_runs import database_of

@@ -26,7 +26,6 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
-    insert,
     inspect,
     make_url,
     select,
@@ -35,7 +34,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
 from leadpush_prefect.errors import LeadpushError
-from leadpush_prefect.store.schema import SCHEMA_VERSION, metadata, schema
+from leadpush_prefect.store.schema import SCHEMA_VERSION, schema
 
 __all__ = ["insert_or_ignore", "insert_or_update", "insert_rows", "open_database", "reading", "writing"]
 
@@ -116,11 +115,41 @@ def insert_rows(
     """
     if not rows:  # an empty executemany inserts a row of defaults
         return
+    if connection.dialect.driver == "psycopg" and _copy(connection, table, rows):
+        return
     text, names = _insert_text(connection.dialect, table, overwrite)
     # Straight to the driver: what SQLAlchemy does to each row takes longer than SQLite does.
     connection.exec_driver_sql(
         text, [dict(zip(names, row, strict=True)) for row in rows] if names else list(rows)
     )
+
+
+def _copy(connection: Connection, table: Table, rows: Sequence[tuple[object, ...]]) -> bool:
+    """Write rows by COPY, some four times as fast as INSERT.
+
+    Returns:
+        False, with nothing written, if a row is refused, such as one that is there already: an INSERT can
+        overwrite it, or says what is wrong without showing it, which the error of a COPY does.
+    """
+    driver: Any = connection.connection.driver_connection
+    text, types = _copy_text(connection.dialect, table)
+    try:
+        with connection.begin_nested(), driver.cursor() as cursor, cursor.copy(text) as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+    except connection.dialect.loaded_dbapi.Error:
+        return False
+    return True
+
+
+@lru_cache(maxsize=64)
+def _copy_text(dialect: Dialect, table: Table) -> tuple[str, tuple[str, ...]]:
+    """The statement, and the columns' types: the binary format has no conversions."""
+    quote = dialect.identifier_preparer.quote
+    columns = ", ".join(quote(column.name) for column in table.columns)
+    types = tuple(column.type.compile(dialect).lower() for column in table.columns)
+    return f"COPY {quote(table.name)} ({columns}) FROM STDIN (FORMAT BINARY)", types
 
 
 @lru_cache(maxsize=64)
@@ -215,9 +244,10 @@ def _prepare(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         _make_file(Path(engine.url.database or ""))
         _use_wal(engine)
-    if _version(engine) is None:
-        _create_tables(engine)
-    version = _version(engine) or 0
+    with reading(engine) as connection:
+        version = _version(connection)
+    if version < SCHEMA_VERSION:
+        version = _upgrade(engine)
     if version > SCHEMA_VERSION:
         raise LeadpushError(
             f"The database was written by a newer leadpush-prefect (its tables are version {version}, this "
@@ -252,18 +282,22 @@ def _try_wal(engine: Engine) -> bool:
     return True
 
 
-def _version(engine: Engine) -> int | None:
-    with reading(engine) as connection:
-        if not inspect(connection).has_table(schema.name):
-            return None
-        version: int | None = connection.scalar(select(func.max(schema.c.version)))
-        return version
+def _version(connection: Connection) -> int:
+    """The version of the tables; 0 where there are none."""
+    if not inspect(connection).has_table(schema.name):
+        return 0
+    return connection.scalar(select(func.max(schema.c.version))) or 0
 
 
-def _create_tables(engine: Engine) -> None:
+def _upgrade(engine: Engine) -> int:
+    """Make the tables of the newest version, or bring them to it. Returns the version that they have then."""
+    from leadpush_prefect.store.upgrade import upgrade  # takes long, and is seldom needed
+
     with writing(engine) as connection:  # DDL is part of the transaction on both databases
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(SCHEMA_LOCK)))
-        if not inspect(connection).has_table(schema.name):
-            metadata.create_all(connection)
-            connection.execute(insert(schema).values(version=SCHEMA_VERSION))
+        version = _version(connection)
+        if version < SCHEMA_VERSION:  # else another process was quicker
+            upgrade(connection)
+            version = SCHEMA_VERSION
+    return version

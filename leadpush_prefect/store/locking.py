@@ -10,15 +10,22 @@ from leadpush_prefect.store.schema import run as runs
 __all__ = ["hold_execution"]
 
 
-def hold_execution(connection: Connection, key: int, execution: int) -> None:
+def hold_execution(connection: Connection, key: int, execution: int, *, shared: bool = False) -> None:
     """Keep any other execution of the run from beginning until the transaction ends.
 
-    A transaction of SQLite holds the whole database by itself; PostgreSQL locks the run's row.
+    A transaction of SQLite holds the whole database by itself. PostgreSQL locks the run's row, in a way that
+    lets its heartbeat through while writers share it.
+
+    Args:
+        connection: In a transaction that writes.
+        key: The run's key.
+        execution: The execution that wants to write.
+        shared: Whether others of the same execution may write at the same time.
 
     Raises:
         RunBusy: if a later execution has begun.
     """
-    row = select(runs.c.run_id, runs.c.execution).where(runs.c.run == key).with_for_update()
-    found = connection.execute(row).one()
+    row = select(runs.c.run_id, runs.c.execution).where(runs.c.run == key)
+    found = connection.execute(row.with_for_update(read=shared, key_share=True)).one()
     if found.execution != execution:
         raise RunBusy(f"Run {found.run_id} was started again: this execution no longer writes to it.")

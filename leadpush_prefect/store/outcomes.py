@@ -26,6 +26,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from leadpush_prefect.errors import LeadpushError, Reason
 from leadpush_prefect.outcome import Failure, Outcome, Status
 from leadpush_prefect.store.database import insert_rows, reading, writing
+from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact, outcome
 from leadpush_prefect.store.steps import StepRecord, list_steps
@@ -97,7 +98,9 @@ def pending(
         start = rows[-1][0] + 1 if len(rows) == piece else numbers.stop
 
 
-def write_outcomes(engine: Engine, run_key: int, step: int, rows: Sequence[tuple[int, Outcome]]) -> None:
+def write_outcomes(
+    engine: Engine, run_key: int, step: int, rows: Sequence[tuple[int, Outcome]], execution: int | None = None
+) -> None:
     """Write what a step did, over what it did before, in one transaction.
 
     Args:
@@ -105,10 +108,16 @@ def write_outcomes(engine: Engine, run_key: int, step: int, rows: Sequence[tuple
         run_key: The run's key.
         step: The step's number.
         rows: The contacts' numbers and outcomes.
+        execution: The execution that writes; None for any.
+
+    Raises:
+        RunBusy: if a later execution has begun.
     """
     values = [_values(run_key, step, number, done) for number, done in rows]
     if values:  # a transaction for nothing would wait for the other writers
         with writing(engine) as connection:
+            if execution is not None:
+                hold_execution(connection, run_key, execution, shared=True)
             insert_rows(connection, outcome, values, overwrite=True)
 
 

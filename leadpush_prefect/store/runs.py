@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Engine, Row, Select, select, update
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.store.contacts import delete_contacts
 from leadpush_prefect.store.database import insert_or_ignore, reading, writing
+from leadpush_prefect.store.holder import Holder, refuse_other_holder
+from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.schema import run as runs
 
 __all__ = [
@@ -79,14 +81,28 @@ def begin_run(
     simulate: bool,
     include_unsubscribed: bool,
     source: str,
+    holder: str = "",
+    dead: Holder | None = None,
 ) -> RunRecord:
     """Begin the first execution of a run, or the next one where the id is known.
 
     The next execution goes on with the contacts of the first. Where their snapshot is not whole, what there
     is of it is deleted, and the status is `snapshotting` again.
 
+    Args:
+        engine: The database.
+        run_id: The id that people see.
+        campaign: The campaign's name.
+        workspace: The workspace's name.
+        simulate: Whether mocks stand for the APIs.
+        include_unsubscribed: Whether contacts that are not subscribed are touched too.
+        source: A description of the audience.
+        holder: The identity of the process that takes the run; empty to leave it free.
+        dead: A former holder that is known to be dead.
+
     Raises:
         LeadpushError: if the run began as another campaign, in another workspace, or with other settings.
+        RunBusy: if somebody else executes it; nothing was changed.
     """
     asked = {
         "campaign": campaign,
@@ -98,7 +114,8 @@ def begin_run(
         _insert_if_new(connection, {"run_id": run_id, "source": source, **asked})
         former = _one(connection, _select().where(runs.c.run_id == run_id).with_for_update())
         _refuse_another(former, asked)
-        run = _begin_execution(connection, former, source)
+        refuse_other_holder(connection, run_id, dead)
+        run = _begin_execution(connection, former, source, holder)
     if not run.batches:
         delete_contacts(engine, run.key, run.execution)
     return run
@@ -129,16 +146,43 @@ def find_run_by_prefix(engine: Engine, prefix: str) -> RunRecord | None:
     return found[0]
 
 
-def list_runs(engine: Engine, limit: int = 50) -> list[RunRecord]:
-    """The runs, the latest first."""
+def list_runs(engine: Engine, limit: int | None = 50, *, before: RunRecord | None = None) -> list[RunRecord]:
+    """The runs, the latest first.
+
+    Args:
+        engine: The database.
+        limit: How many; None for all.
+        before: Those of this run's campaign that began before it.
+    """
+    statement = _select().order_by(runs.c.run.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(runs.c.campaign == before.campaign, runs.c.run < before.key)
     with reading(engine) as connection:
-        rows = connection.execute(_select().order_by(runs.c.run.desc()).limit(limit)).all()
-    return [_record(row) for row in rows]
+        return [_record(row) for row in connection.execute(statement)]
 
 
-def finish_run(engine: Engine, key: int, status: Literal["finished", "stopped"], state: str) -> None:
-    """Note how an execution ended: its status, and the name of its final state."""
+def finish_run(
+    engine: Engine,
+    key: int,
+    status: Literal["finished", "stopped"],
+    state: str,
+    execution: int | None = None,
+) -> None:
+    """Note how an execution ended.
+
+    Args:
+        engine: The database.
+        key: The run's key.
+        status: Whether it came to its end.
+        state: The name of its final state.
+        execution: The execution that ended; None for any.
+
+    Raises:
+        RunBusy: if a later execution has begun.
+    """
     with writing(engine) as connection:
+        if execution is not None:
+            hold_execution(connection, key, execution)
         ended = {"status": status, "state": state, "finished_at": _now()}
         connection.execute(update(runs).where(runs.c.run == key).values(ended))
 
@@ -174,8 +218,9 @@ def _refuse_another(former: RunRecord, asked: dict[str, object]) -> None:
             )
 
 
-def _begin_execution(connection: Connection, former: RunRecord, source: str) -> RunRecord:
+def _begin_execution(connection: Connection, former: RunRecord, source: str, holder: str) -> RunRecord:
     values: dict[str, object] = {"execution": former.execution + 1, "finished_at": None, "state": None}
+    values |= {"holder": holder, "heartbeat": 0}
     values |= {"status": "running"} if former.batches else {"status": "snapshotting", "source": source}
     this = runs.c.run == former.key
     connection.execute(update(runs).where(this).values(values))

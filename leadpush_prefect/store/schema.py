@@ -2,6 +2,8 @@
 
 There are no foreign keys: they would cost a lookup per contact, and every row is written by a function of
 this package under a run that exists.
+
+A change here is a migration in `migrations/versions` too, of the number SCHEMA_VERSION: tests compare them.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from sqlalchemy import (
 
 __all__ = ["SCHEMA_VERSION", "claim", "contact", "metadata", "outcome", "run", "schema", "step"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -46,6 +48,9 @@ run = Table(
     Column("batches", Integer, nullable=False),  # 0 until the snapshot is whole
     Column("batch_size", Integer, nullable=False),
     Column("source", Text, nullable=False),
+    Column("holder", Text, nullable=False, server_default=""),  # who executes it now: a random id, or nobody
+    # A counter that the holder moves. A newcomer watches whether it moves: no two clocks are compared.
+    Column("heartbeat", BigInteger, nullable=False, server_default="0"),
     sqlite_autoincrement=True,  # the key of a deleted run is not given to another
 )
 

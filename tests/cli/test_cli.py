@@ -8,6 +8,7 @@ import pytest
 
 from leadpush_prefect import Audience, CampaignRun, Workspace
 from leadpush_prefect.cli import main
+from leadpush_prefect.errors import RunIncomplete
 from tests.server.raw_server import RawServer, respond
 
 Run = Callable[..., tuple[int, str, str]]
@@ -138,6 +139,8 @@ def test_endpoints_test_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
         ["endpoints", "test", "no-such-endpoint"],
         ["endpoints", "test", "no-such-endpoint", "--contact", "no-such-file"],
         ["runs", "show", "no-such-run"],
+        ["runs", "delete"],
+        ["runs", "delete", "no-such-run", "--yes"],
         ["blocks", "apply", "no-such-folder"],
         ["no-such-command"],
         ["runs", "--limit", "many"],
@@ -172,3 +175,23 @@ def test_runs(run: Run) -> None:
     assert {"points": "of b"} == json.loads(printed)["score"]["output"]
     code, _, error = run("runs", "show", campaign.id, "--contact", "c")
     assert (2, True) == (code, "Contact c is not in run" in error)
+
+
+def test_delete_runs(run: Run) -> None:
+    """Runs are deleted when that is said twice, and an unfinished one when it is said three times."""
+    contacts = Audience.from_contacts([{"id": "a"}])
+    stopped = CampaignRun.start("cli-delete", workspace=Workspace(), audience=contacts)
+    with pytest.raises(RunIncomplete), stopped:
+        pass
+    going = CampaignRun.start("cli-delete", workspace=Workspace(), audience=contacts)
+
+    code, printed, _ = run("runs", "delete", stopped.id)
+    assert (0, True) == (code, "1 run would be deleted" in printed)
+    code, _, error = run("runs", "delete", going.id, "--yes")
+    assert (2, True) == (code, "--unfinished" in error)
+    code, printed, _ = run("runs", "delete", "--older-than-days", "1", "--yes", "--json")
+    assert (0, []) == (code, [run_id for run_id in json.loads(printed)["runs"] if run_id == stopped.id])
+    code, printed, _ = run("runs", "delete", stopped.id, going.id, "--unfinished", "--yes", "--json")
+    assert {"deleted": True, "runs": [stopped.id, going.id]} == json.loads(printed)
+    _, printed, _ = run("runs", "--json")
+    assert not {stopped.id, going.id} & {listed["run_id"] for listed in json.loads(printed)}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,10 +22,12 @@ from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.settings import PREFECT_API_URL
+from sqlalchemy import create_engine, text
 
 from leadpush_prefect import LeadpushError
 from leadpush_prefect.definitions import apply_definitions, read_definitions
 from leadpush_prefect.serving import read_deployments
+from tests.server.raw_server import RawServer, Request, each, respond
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -116,6 +120,83 @@ def test_serve(client: SyncPrefectClient, api: str, tmp_path: Path) -> None:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
+
+
+@pytest.mark.timeout(240)
+def test_two_runs_at_once(client: SyncPrefectClient, tmp_path: Path) -> None:
+    """While a served campaign runs, the next one is cancelled and sends nothing; the first completes."""
+    let_go = threading.Event()
+
+    async def answer(_: Request) -> bytes:
+        while not let_go.is_set():
+            await asyncio.sleep(0.05)
+        return respond(b'{"plan": "pro"}')
+
+    (tmp_path / "campaign.py").write_text(CAMPAIGN)
+    (tmp_path / "prefect.yaml").write_text(yaml.safe_dump(ONE_AT_A_TIME))
+    log = (tmp_path / "serve.log").open("w+")
+    command = [str(BIN / "leadpush"), "serve", "--file", str(tmp_path / "prefect.yaml")]
+    with (
+        RawServer(each(answer)) as server,
+        log,
+        subprocess.Popen(command, env=environment(tmp_path), cwd=tmp_path, stdout=log, stderr=log) as process,
+    ):
+        try:
+            served = eventually(lambda: deployment(client, "one-at-a-time"))
+            assert served, log.name
+            parameters = {"url": server.url}
+            first, second = (
+                client.create_flow_run_from_deployment(served.id, parameters=parameters) for _ in range(2)
+            )
+            cancelled = eventually(
+                lambda: next((run for run in (first, second) if _final(client, run.id)), None), 120
+            )
+            assert cancelled
+            assert "CANCELLED" == _final(client, cancelled.id).type.value
+            other = second if cancelled is first else first
+            assert eventually(lambda: len(server.requests) == 3, 120)
+            let_go.set()
+            ended = eventually(lambda: _final(client, other.id), 120)
+            assert "COMPLETED" == ended.type.value
+            assert ["/1", "/2", "/3"] == sorted(request.target.decode() for request in server.requests)
+            assert [str(other.id)] == _runs(tmp_path / "home")
+        finally:
+            let_go.set()
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+CAMPAIGN = """
+from prefect import flow
+from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetch_api_data
+
+@flow
+def one_at_a_time(url: str):
+    workspace = Workspace(allowed_networks=["127.0.0.0/8"], max_timeout_seconds=200)
+    endpoint = ApiEndpoint(url=url + "/{{ contact._id }}", timeout_seconds=200)
+    audience = Audience.from_contacts({"id": n} for n in (1, 2, 3))
+    with CampaignRun.start("one-at-a-time", workspace=workspace, audience=audience) as run:
+        for batch in run.batches():
+            fetch_api_data.submit(batch, endpoint, output_key="profile")
+        return run.finish()
+"""
+ONE_AT_A_TIME = {
+    "deployments": [
+        {
+            "name": "one-at-a-time",
+            "entrypoint": "campaign.py:one_at_a_time",
+            "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
+        }
+    ]
+}
+
+
+def _runs(home: Path) -> list[str]:
+    engine = create_engine(f"sqlite:///{home}/leadpush/outputs.db")
+    with engine.connect() as connection:
+        found = [row.run_id for row in connection.execute(text("SELECT run_id FROM leadpush_run"))]
+    engine.dispose()
+    return found
 
 
 def _final(client: SyncPrefectClient, run_id: Any) -> Any:

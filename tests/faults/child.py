@@ -1,8 +1,8 @@
 """A campaign in a process of its own, to be killed or stopped.
 
-python child.py run RUN_ID URL CONTACTS WORKERS     runs it, and prints the state's name
-python child.py arun RUN_ID URL CONTACTS WORKERS    the same in an async flow
-python child.py serve URL CONTACTS WORKERS PID_FILE serves it as the deployment `stoppable/faults`
+python child.py run RUN_ID URL CONTACTS WORKERS [DATABASE]  runs it, and prints the state
+python child.py arun RUN_ID URL CONTACTS WORKERS            the same in an async flow
+python child.py serve URL CONTACTS WORKERS PID_FILE         serves it as the deployment `stoppable/faults`
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetc
 CONCURRENCY = 16
 
 
-def campaign(run_id: str, url: str, contacts: int) -> Any:
-    workspace = Workspace(allowed_networks=["127.0.0.0/8"])
+def campaign(run_id: str, url: str, contacts: int, database: str = "") -> Any:
+    workspace = Workspace(allowed_networks=["127.0.0.0/8"], database=database)
     endpoints = [
         ApiEndpoint(
             url=f"{url}/{path}/{{{{ contact._id }}}}",
@@ -41,10 +41,10 @@ def campaign(run_id: str, url: str, contacts: int) -> Any:
 
 
 @flow
-def stoppable(run_id: str, url: str, contacts: int, pid_file: str = "") -> Any:
+def stoppable(run_id: str, url: str, contacts: int, database: str = "", pid_file: str = "") -> Any:
     if pid_file:
         Path(pid_file).write_text(str(os.getpid()))
-    return campaign(run_id, url, contacts)
+    return campaign(run_id, url, contacts, database)
 
 
 @flow
@@ -58,14 +58,15 @@ def main(how: str, *arguments: str) -> None:
         parameters = {"run_id": "", "url": url, "contacts": int(contacts), "pid_file": pid_file}
         stoppable.serve("faults", parameters=parameters)
         return
-    run_id, url, contacts, workers = arguments
+    run_id, url, contacts, workers, *database = arguments
     runner: Any = ThreadPoolTaskRunner(max_workers=int(workers))
     if how == "run":
-        state: Any = stoppable.with_options(task_runner=runner)(run_id, url, int(contacts), return_state=True)
+        here: Any = stoppable.with_options(task_runner=runner)
+        state = here(run_id, url, int(contacts), *database, return_state=True)
     else:
         afterwards: Any = astoppable.with_options(task_runner=runner)
         state = asyncio.run(afterwards(run_id, url, int(contacts), return_state=True))
-    print(f"state: {state.name}", flush=True)
+    print(f"state: {state.name}: {state.message}", flush=True)
 
 
 if __name__ == "__main__":

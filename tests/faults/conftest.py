@@ -14,6 +14,8 @@ import pytest
 from prefect.settings import PREFECT_API_URL
 from sqlalchemy import create_engine, text
 
+from tests.databases import empty_database
+
 CHILD = Path(__file__).with_name("child.py")
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -49,11 +51,17 @@ def start(prefect_server: None, tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def ask(tmp_path: Path) -> Callable[[str], list[tuple[Any, ...]]]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The database of the child: the embedded one, where a test does not name another."""
+    yield from empty_database(getattr(request, "param", "sqlite"), request, tmp_path)
+
+
+@pytest.fixture
+def ask(url: str) -> Callable[[str], list[tuple[Any, ...]]]:
     """Asks the database of the child."""
 
     def ask(query: str) -> list[tuple[Any, ...]]:
-        engine = create_engine(f"sqlite:///{tmp_path}/leadpush/outputs.db")
+        engine = create_engine(url)
         with engine.connect() as connection:
             found = [tuple(row) for row in connection.execute(text(query))]
         engine.dispose()

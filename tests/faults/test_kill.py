@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.databases import POSTGRESQL
 from tests.faults.conftest import Start
 from tests.server.raw_server import RawServer, Request, each, respond
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.parametrize(
+    "url", [pytest.param("sqlite", marks=pytest.mark.faults), POSTGRESQL], indirect=True
+)
 
 CONTACTS = 5_000
 FLUSH = 500
@@ -21,7 +24,9 @@ IN_FLIGHT = 2 * 16  # two endpoints
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("workers", "_attempt"), [(1, "first"), (1, "second"), (3, "third")])
-def test_kill(workers: int, _attempt: str, start: Start, ask: Callable[[str], list[tuple[Any, ...]]]) -> None:
+def test_kill(
+    workers: int, _attempt: str, start: Start, block: str, ask: Callable[[str], list[tuple[Any, ...]]]
+) -> None:
     """Each contact has one outcome per step; at most a flush per batch at work, and what was in flight, is
     repeated."""
     seed = random.SystemRandom().randrange(10**6)
@@ -34,18 +39,18 @@ def test_kill(workers: int, _attempt: str, start: Start, ask: Callable[[str], li
         return respond(b'{"n": 1}')
 
     with RawServer(each(answer)) as server:
-        child = start("run", "r", server.url, CONTACTS, workers)
+        child = start("run", "r", server.url, CONTACTS, workers, block)
         server.wait_until(lambda: counts.total() >= moment, timeout=120)
         child.kill()
         child.wait()
         server.wait_until(lambda: server.open_now == 0)
         killed_at = counts.total()
-        again = start("run", "r", server.url, CONTACTS, workers)
+        again = start("run", "r", server.url, CONTACTS, workers, block)
         output, _ = again.communicate(timeout=90)
     assert "state: Completed" in output, output
     stored = ask(
         "SELECT step, count(*), count(DISTINCT number), min(status), max(status) "
-        "FROM leadpush_outcome GROUP BY 1"
+        "FROM leadpush_outcome GROUP BY 1 ORDER BY 1"
     )
     assert stored == [(0, CONTACTS, CONTACTS, 1, 1), (1, CONTACTS, CONTACTS, 1, 1)]
     assert len(counts) == 2 * CONTACTS

@@ -50,7 +50,7 @@ def check_stored(api: SlowApi, ask: Ask) -> None:
     print(f"{api.answered} answered, {stored} stored")
     assert api.answered - CONCURRENCY <= stored <= api.answered
     assert stored >= ARRIVED - CONCURRENCY
-    assert ask("SELECT status FROM leadpush_run") == [("stopped",)]
+    assert ask("SELECT status, holder FROM leadpush_run") == [("stopped", "")], "nobody holds it any more"
 
 
 def check_again(run_id: str, api: SlowApi, server: RawServer, start: Start, ask: Ask) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prefect import flow, task
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from leadpush_prefect import (
     ApiEndpoint,
@@ -30,6 +30,7 @@ from leadpush_prefect import (
     fetch_api_data,
     render_template,
 )
+from leadpush_prefect.store.database import open_database
 from tests.prefect.running import run_flow, threads
 from tests.server.raw_server import RawServer
 
@@ -37,6 +38,20 @@ Ask = Callable[[str], list[tuple[object, ...]]]
 OUTCOMES = "SELECT step, status, count(*) FROM leadpush_outcome GROUP BY 1, 2 ORDER BY 1, 2"
 FETCHED, SKIPPED, FAILED = 1, 2, 3
 MESSAGE = "{{ contact._id }} is {{ workflow.profile.plan }}"
+
+
+@pytest.fixture
+def acme(acme: Workspace, block: str) -> Workspace:
+    """The workspace, on either database."""
+    if block:
+        acme = Workspace(uuid="w-1", database=block, allowed_networks=["127.0.0.0/8"])
+        acme.save("acme-elsewhere", overwrite=True)
+    return acme
+
+
+@pytest.fixture
+def database(url: str) -> Engine:
+    return open_database(url)
 
 
 def people(count: int) -> Audience:

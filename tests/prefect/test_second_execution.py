@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from leadpush_prefect import (
     ApiEndpoint,
@@ -18,10 +19,25 @@ from leadpush_prefect import (
     fetch_api_data,
     render_template,
 )
+from leadpush_prefect.store.database import open_database
 from tests.prefect.running import run_flow
 from tests.server.raw_server import RawServer, Request, each, respond
 
 Ask = Callable[[str], list[tuple[object, ...]]]
+
+
+@pytest.fixture
+def acme(acme: Workspace, block: str) -> Workspace:
+    """The workspace, on either database."""
+    if block:
+        acme = Workspace(uuid="w-1", database=block, allowed_networks=["127.0.0.0/8"])
+        acme.save("acme-elsewhere", overwrite=True)
+    return acme
+
+
+@pytest.fixture
+def database(url: str) -> Engine:
+    return open_database(url)
 
 
 class Api:
@@ -85,7 +101,7 @@ def test_the_same_run_id(acme: Workspace, server: RawServer, behaviour: Api, row
     behaviour.broken = set()
     state = run_flow(body, "r")
     assert counts(server) - before == Counter(["/first/3", "/first/4"])
-    assert rows("SELECT step, status, count(*) FROM leadpush_outcome GROUP BY 1, 2") == [
+    assert rows("SELECT step, status, count(*) FROM leadpush_outcome GROUP BY 1, 2 ORDER BY 1, 2") == [
         (0, 1, 10), (1, 1, 3), (1, 2, 5), (1, 3, 2), (2, 1, 10)
     ]  # fmt: skip
     assert rows("SELECT execution, status FROM leadpush_run") == [(2, "finished")]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine, make_url
 
 from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import Reason
@@ -61,6 +63,27 @@ def waiting(database: Engine, run: RunRecord, step: int, piece: int = 500) -> li
     """The numbers of the contacts that wait for a step."""
     pieces = pending(database, run, step, range(run.contacts), piece)
     return [contact.number for contact in itertools.chain.from_iterable(pieces)]
+
+
+def load_released(url: str, version: str) -> None:
+    """Fill an empty database with what a released version of this package has left there."""
+    address = make_url(url)
+    script = Path(__file__).parent / "released" / f"{version}.{address.get_backend_name()}.sql"
+    if address.get_backend_name() == "sqlite":
+        Path(address.database or "").parent.mkdir()
+    engine = create_engine(address)
+    connection = engine.raw_connection()
+    cursor = connection.cursor()
+    getattr(cursor, "executescript", cursor.execute)(script.read_text("utf-8"))
+    connection.commit()
+    connection.close()
+    engine.dispose()
+
+
+def imported_to_open(url: str) -> bool:
+    """In a process of its own: whether Alembic was imported to open a database."""
+    open_database(url)
+    return "alembic" in sys.modules
 
 
 def open_late(url: str) -> int:

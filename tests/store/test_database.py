@@ -17,6 +17,7 @@ from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.store import database as module
 from leadpush_prefect.store.database import insert_rows, open_database, reading, writing
 from leadpush_prefect.store.schema import SCHEMA_VERSION, claim, contact, metadata, schema
+from tests.databases import forget_engines
 from tests.store.store_helpers import begin, open_late
 
 
@@ -126,7 +127,7 @@ def test_newer_schema_is_refused(url: str) -> None:
     engine = open_database(url)
     with writing(engine) as connection:
         connection.execute(update(schema).values(version=SCHEMA_VERSION + 1))
-    module._engines.clear()
+    forget_engines()
 
     with pytest.raises(LeadpushError, match="newer leadpush-prefect .* Upgrade"):
         open_database(url)

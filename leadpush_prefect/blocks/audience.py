@@ -1,0 +1,229 @@
+"""The Block Audience."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from prefect.blocks.core import Block
+from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
+
+from leadpush_prefect import tolerance
+from leadpush_prefect.blocks.checked import DOCUMENTATION, CheckedBlock, block_of_any_json
+from leadpush_prefect.errors import AudienceInvalid, BlockInvalid, Problem
+
+if TYPE_CHECKING:
+    from prefect_sqlalchemy import SqlAlchemyConnector
+
+    from leadpush_prefect.contact import ContactRow, InvalidRow
+
+__all__ = ["Audience"]
+
+
+class Audience(CheckedBlock, Block):
+    """Whom a campaign is for: the contacts of a file, a query, or anything that can be iterated. Always
+    streamed.
+
+    Attributes:
+        path: A CSV or JSONL file.
+        connector: The name of a SqlAlchemyConnector Block.
+        query: The SQL query whose rows are the contacts.
+        id_column: The column of the contact's id; empty for the first of `_id`, `uuid`, `id`.
+
+    Example:
+        Load a saved audience:
+        ```python
+        from leadpush_prefect import Audience
+
+        audience = Audience.load("BLOCK_NAME")
+        ```
+    """
+
+    _block_type_name = "Leadpush Audience"
+    _block_type_slug = "leadpush-audience"
+    _main_field: ClassVar[str] = "path"
+    _documentation_url = DOCUMENTATION
+    _readers: ClassVar[Mapping[str, Any]] = dict.fromkeys(
+        ("path", "connector", "query", "id_column"), tolerance.text
+    )
+
+    path: str = Field(
+        default="",
+        title="File",
+        description="A CSV or JSONL file, where the campaign runs. Its column _id, uuid or id is the "
+        "contact's id.",
+    )
+    connector: str = Field(
+        default="",
+        title="Database",
+        description="The name of a SqlAlchemyConnector block, if the contacts are the rows of a query.",
+    )
+    query: str = Field(
+        default="",
+        title="SQL query",
+        description="The query, such as SELECT id, email, subscribed FROM customers WHERE renews_at < now().",
+    )
+    id_column: str = Field(
+        default="",
+        title="Id column",
+        description="The column of the contact's id. Empty: the first of _id, uuid and id.",
+    )
+
+    _unusable: list[Problem] = PrivateAttr(default_factory=list)
+    _contacts: Iterable[Mapping[str, Any]] | None = PrivateAttr(default=None)
+    _connector: Any = PrivateAttr(default=None)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _load_any_json(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        return block_of_any_json(cls, data, handler)
+
+    @classmethod
+    def from_file(cls, path: str | Path, *, id: str = "") -> Self:
+        """The contacts of a file.
+
+        Args:
+            path: A `.csv` file (RFC 4180) or a `.jsonl` file, in UTF-8.
+            id: The column of the contact's id; by default the first of `_id`, `uuid`, `id`.
+
+        Example:
+            >>> Audience.from_file("customers.csv").describe()
+            'customers.csv'
+        """
+        return cls(path=str(path), id_column=id)
+
+    @classmethod
+    def from_sql(cls, connector: SqlAlchemyConnector | str, query: str, *, id: str = "") -> Self:
+        """The rows of a query.
+
+        Args:
+            connector: A `SqlAlchemyConnector` (with a sync driver), or the name of a saved one.
+            query: The SQL.
+            id: The column of the contact's id; by default the first of `_id`, `uuid`, `id`.
+
+        Example:
+            >>> Audience.from_sql("warehouse", "SELECT id, email, subscribed FROM customers").describe()
+            'query through warehouse'
+        """
+        name = connector if isinstance(connector, str) else connector._block_document_name or "unsaved"
+        audience = cls(connector=name, query=query, id_column=id)
+        audience._connector = None if isinstance(connector, str) else connector
+        return audience
+
+    @classmethod
+    def from_contacts(cls, contacts: Iterable[Mapping[str, Any]], *, id: str = "") -> Self:
+        """Any iterable of contacts, such as a generator. It is read once.
+
+        Args:
+            contacts: Each in Leadpush's shape or flat, as in `CampaignContext`. A NaN in it is null.
+            id: The key of the contact's id; by default the first of `_id`, `uuid`, `id`.
+
+        Example:
+            >>> audience = Audience.from_contacts([{"id": 1, "email": "ana@example.com"}])
+            >>> [row.contact_id for row in audience.rows()]
+            ['1']
+        """
+        if not isinstance(contacts, Iterable):
+            raise TypeError(f"contacts is a {type(contacts).__name__}, and must be iterable, such as a list.")
+        audience = cls(id_column=id)
+        audience._contacts = contacts
+        return audience
+
+    def __len__(self) -> int:
+        raise TypeError("An audience is streamed; it has no length before it is read.")
+
+    def __bool__(self) -> bool:
+        return True
+
+    def describe(self) -> str:
+        """Where the contacts come from, in words."""
+        if self._contacts is not None:
+            return "contacts given in Python"
+        return f"query through {self.connector}" if self.query else self.path
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with the audience.
+
+        Example:
+            >>> print(Audience().problems()[0])
+            path: It has no source. Give a file, or a database and a query.
+        """
+        found = list(self._unusable)
+        if self._contacts is None:
+            found += self._source_problems()
+        return found
+
+    def _source_problems(self) -> Iterator[Problem]:
+        if self.path and (self.query or self.connector):
+            yield Problem("error", "path", "There is a file and a query.", "Leave one of them out.")
+        elif self.path:
+            if Path(self.path).suffix.lower() not in (".csv", ".jsonl", ".ndjson"):
+                yield Problem("error", "path", "It is neither .csv nor .jsonl.", "Give a CSV or JSONL file.")
+        elif self.query and not self.connector:
+            yield Problem("error", "connector", "It is empty.", "Name the SqlAlchemyConnector block to ask.")
+        elif self.connector and not self.query:
+            yield Problem("error", "query", "It is empty.", "Write the SQL whose rows are the contacts.")
+        elif not self.query:
+            yield Problem("error", "path", "It has no source.", "Give a file, or a database and a query.")
+
+    def rows(self) -> Iterator[ContactRow | InvalidRow]:
+        """The contacts, streamed: each as it will be stored, or why it cannot be.
+
+        Raises:
+            AudienceInvalid: if the source as a whole cannot be read.
+        """
+        from leadpush_prefect import audience as readers
+
+        if self._contacts is not None:
+            return readers.read_contacts(self._contacts, id=self.id_column)
+        if self.query:
+            from leadpush_prefect.sql_audience import read_query
+
+            return read_query(self._connector or self._load_connector(), self.query, id=self.id_column)
+        read = readers.read_csv if Path(self.path).suffix.lower() == ".csv" else readers.read_jsonl
+        return read(self.path, id=self.id_column)
+
+    def find(self, contact_id: str) -> dict[str, Any]:
+        """One contact, for a campaign that an event starts.
+
+        The audience is read until the contact comes; of a large one, give a query that gives few rows.
+
+        Args:
+            contact_id: The contact's id.
+
+        Returns:
+            The contact in Leadpush's shape.
+
+        Raises:
+            AudienceInvalid: if there is no such contact, or the source cannot be read.
+            BlockInvalid: if the audience has problems.
+
+        Example:
+            >>> Audience.from_contacts([{"id": 1}, {"id": 2, "plan": "pro"}]).find("2")["attributes"]
+            {'plan': 'pro'}
+        """
+        from leadpush_prefect.contact import ContactRow
+        from leadpush_prefect.json_text import from_json
+
+        errors = [problem for problem in self.problems() if problem.severity == "error"]
+        if errors:
+            raise BlockInvalid(f"Audience {self.name}".strip(), errors)
+        for row in self.rows():
+            if isinstance(row, ContactRow) and row.contact_id == contact_id:
+                contact: dict[str, Any] = from_json(row.data)
+                return contact
+        raise AudienceInvalid(f"Contact {contact_id} is not in the audience ({self.describe()}).")
+
+    def _load_connector(self) -> Any:
+        from prefect_sqlalchemy import SqlAlchemyConnector
+
+        from leadpush_prefect.loading import load_block
+
+        return load_block(SqlAlchemyConnector, self.connector, field="connector")
+
+    def _problems_of_saving(self) -> list[Problem]:
+        if self._contacts is None:
+            return self.problems()
+        sentence = "Contacts given in Python cannot be saved."
+        return [Problem("error", "path", sentence, "Write them to a file, or into a database.")]

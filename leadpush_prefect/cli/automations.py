@@ -1,0 +1,38 @@
+"""`leadpush automations`: what Prefect does by itself when an API fails."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+from leadpush_prefect.cli.output import print_json, stdout
+
+__all__ = ["app"]
+
+app = App(name="automations", help="What Prefect does by itself when an API fails.")
+
+
+@app.command
+def pause_when_failing(
+    deployment: str, *, events: int = 3, within_seconds: int = 300, json: bool = False
+) -> int:
+    """Pause a campaign's deployment when an endpoint keeps failing.
+
+    Parameters
+    ----------
+    deployment:
+        FLOW/DEPLOYMENT, such as renewal-reminder/renewal-reminder.
+    events:
+        After how many events leadpush.endpoint.failing, of which a failing endpoint sends one in 10 s.
+    within_seconds:
+        In how long a time they have to come.
+    json:
+        Print JSON.
+    """
+    from leadpush_prefect.automation import pause_when_failing as create
+
+    name = create(deployment, events=events, within_seconds=within_seconds)
+    if json:
+        print_json({"automation": name})
+    else:
+        stdout.print(f"{name}: created.", highlight=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,37 @@
+"""Markdown whose text can hold anything: a table's cell, a block of code, a link."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+__all__ = ["cell", "code_block", "link", "table"]
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$-])")
+
+
+def cell(text: str) -> str:
+    """Text in a table or a line: on one line, and as it is written.
+
+    >>> cell("a|b <i>*c*")
+    'a\\\\|b \\\\<i\\\\>\\\\*c\\\\*'
+    """
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def code_block(text: str, language: str = "") -> str:
+    """A block of code that nothing in the text can end (CommonMark, section 4.5)."""
+    longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def link(text: str, url: str | None) -> str:
+    """A link, or the text alone where there is no URL."""
+    return f"[{cell(text)}]({url})" if url else cell(text)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table (GitHub Flavored Markdown, section 4.10). The cells are Markdown already."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,119 @@
+"""A campaign's run in Prefect's UI: a report under the campaign's key, and a table of the contacts that failed."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.context import FlowRunContext
+from prefect.utilities.urls import url_for
+
+from leadpush_prefect.blocks import ApiEndpoint
+from leadpush_prefect.campaign_report import Example, Links, report
+from leadpush_prefect.errors import LeadpushError
+from leadpush_prefect.loading import load_block
+from leadpush_prefect.open_runs import OpenRun
+from leadpush_prefect.store.examples import first_failures
+from leadpush_prefect.store.exports import iter_failures
+from leadpush_prefect.store.runs import RunRecord, list_runs
+from leadpush_prefect.store.summary import RunSummary
+
+__all__ = ["report_key", "report_run"]
+
+MAX_FAILURES = 1_000
+"""So many rows the table shows; the rest is exported."""
+
+EARLIER_RUNS = 10
+
+
+def report_key(campaign: str, what: str = "report") -> str:
+    """The key of a campaign's artifacts, which is the address of their history.
+
+    >>> report_key("Renewal Reminder (EU)")
+    'campaign-renewal-reminder-eu-report'
+    """
+    words = re.sub(r"[^a-z0-9]+", "-", campaign.lower()).strip("-")
+    return f"campaign-{words or 'unnamed'}-{what}"
+
+
+def report_run(run: OpenRun, summary: RunSummary, state: str, log: Any) -> None:
+    """Write the report of a run. Outside of a flow run there is no page for it, and so nothing is written.
+
+    A campaign whose contacts are done does not fail for its report: what is wrong with that is logged.
+
+    Args:
+        run: The run.
+        summary: What it did.
+        state: The name of its final state.
+        log: The run's logger.
+    """
+    if FlowRunContext.get() is None:
+        return
+    try:
+        _write(run, summary, state)
+    except Exception as error:
+        log.warning(
+            "The report could not be written (%s): `leadpush runs show %s` has the same.",
+            type(error).__name__,
+            run.record.run_id,
+        )
+
+
+def _write(run: OpenRun, summary: RunSummary, state: str) -> None:
+    record, database = run.record, run.database
+    earlier = list_runs(database, EARLIER_RUNS, before=record)
+    examples = {
+        where: Example(contact_id, failure)
+        for where, (contact_id, failure) in first_failures(database, record).items()
+    }
+    page = report(record, summary, state, examples, earlier, _links(summary, earlier))
+    _markdown(page, report_key(record.campaign), f"{record.campaign}: {state}")
+    if examples:
+        _table(run, report_key(record.campaign, "failures"))
+
+
+def _markdown(page: str, key: str, description: str) -> None:
+    # On a running loop, in an async flow, it would give a coroutine; this way it writes in either world.
+    create_markdown_artifact(page, key=key, description=description, _sync=True)  # type: ignore[call-arg]
+
+
+def _table(run: OpenRun, key: str) -> None:
+    found = list(islice(iter_failures(run.database, run.record), MAX_FAILURES + 1))
+    rows = [
+        {
+            "contact": contact_id,
+            "step": node,
+            "reason": failure.code,
+            "what happened": failure.message,
+            "what to do": failure.reason.remedy,
+        }
+        for contact_id, node, failure in found[:MAX_FAILURES]
+    ]
+    export = f"`leadpush runs export {run.record.run_id} --to run.csv` has all contacts"
+    shown = f"The first {MAX_FAILURES:,} failures" if len(found) > MAX_FAILURES else "All failures"
+    create_table_artifact(rows, key=key, description=f"{shown}; {export}.", _sync=True)  # type: ignore[call-arg]
+
+
+def _links(summary: RunSummary, earlier: list[RunRecord]) -> Links:
+    endpoints = {step.endpoint for step in summary.steps if step.endpoint}
+    return Links(
+        {name: url for name in endpoints if (url := _endpoint_url(name))},
+        {record.run_id: url for record in earlier if (url := _flow_run_url(record.run_id))},
+    )
+
+
+def _endpoint_url(name: str) -> str | None:
+    try:
+        return url_for(load_block(ApiEndpoint, name, field="endpoint"))
+    except LeadpushError:  # it is not saved, or no longer
+        return None
+
+
+def _flow_run_url(run_id: str) -> str | None:
+    try:
+        return url_for("flow-run", UUID(run_id))
+    except ValueError:  # an id of the flow's own
+        return None

@@ -1,0 +1,70 @@
+"""Who executes a run now: a name in the run's row, and a counter that its holder moves while it lives."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, select, update
+
+from leadpush_prefect.errors import RunBusy
+from leadpush_prefect.process_identity import describe_process
+from leadpush_prefect.store.database import reading, writing
+from leadpush_prefect.store.schema import run as runs
+
+__all__ = ["Holder", "busy", "find_holder", "move_heartbeat", "refuse_other_holder", "release_run"]
+
+
+class Holder(NamedTuple):
+    """Who executes a run.
+
+    Attributes:
+        identity: Of its process; another one for each execution.
+        heartbeat: How often it has moved the counter.
+    """
+
+    identity: str
+    heartbeat: int
+
+
+def find_holder(engine: Engine, run_id: str) -> Holder | None:
+    """Who executes a run; None if nobody does, or there is no such run."""
+    with reading(engine) as connection:
+        return _find(connection, run_id)
+
+
+def move_heartbeat(engine: Engine, run_id: str, identity: str) -> None:
+    """Show that the holder lives. Nothing happens if another one has taken over."""
+    with writing(engine) as connection:
+        beat = update(runs).where(runs.c.run_id == run_id, runs.c.holder == identity)
+        connection.execute(beat.values(heartbeat=runs.c.heartbeat + 1))
+
+
+def release_run(engine: Engine, run_id: str, identity: str) -> None:
+    """Leave a run to whoever wants it. Nothing happens if another one has taken over."""
+    with writing(engine) as connection:
+        mine = update(runs).where(runs.c.run_id == run_id, runs.c.holder == identity)
+        connection.execute(mine.values(holder=""))
+
+
+def refuse_other_holder(connection: Connection, run_id: str, dead: Holder | None) -> None:
+    """See that nobody executes a run but one that is dead.
+
+    Raises:
+        RunBusy: if somebody does, or the dead one has shown a sign of life.
+    """
+    holder = _find(connection, run_id)
+    if holder is not None and holder != dead:
+        raise busy(run_id, holder)
+
+
+def busy(run_id: str, holder: Holder) -> RunBusy:
+    """What to say to a second execution."""
+    return RunBusy(
+        f"Run {run_id} is being executed by {describe_process(holder.identity)}. Nothing was changed. Wait "
+        "until it ends, or cancel it; if this was to be a run of its own, give it a run_id of its own."
+    )
+
+
+def _find(connection: Connection, run_id: str) -> Holder | None:
+    row = connection.execute(select(runs.c.holder, runs.c.heartbeat).where(runs.c.run_id == run_id)).first()
+    return Holder(*row) if row and row.holder else None

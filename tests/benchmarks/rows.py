@@ -1,0 +1,164 @@
+"""The rows of the table: what is compared with what, and the bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from tests.benchmarks.result import Result
+from tests.benchmarks.sides import DLT, SLOW_SECONDS, Side
+
+SLOW_CONCURRENCY = 256
+MILLION = 1_000_000
+RUN_ID = "a-large-run"
+
+# Slow baselines do fewer contacts, so that all ends in time: their rate hardly depends on the number.
+SIDES = {
+    "aiohttp": Side("baselines.aiohttp_loop", {"contacts": 50_000}, {"contacts": 2_000}),
+    "one-step": Side("ours.one_step", {"contacts": 50_000}, {"contacts": 2_000}),
+    "campaign": Side("ours.campaign", {"contacts": 200_000}, {"contacts": 2_000}),
+    "slow-api": Side(
+        "ours.one_step",
+        {"contacts": 50_000, "max_concurrency": SLOW_CONCURRENCY},
+        {"contacts": 2_000},
+        slow_api=True,
+    ),
+    "httpx-eight": Side("baselines.httpx_loop", {"contacts": 10_000, "clients": 8}, {"contacts": 400}),
+    "httpx-one": Side("baselines.httpx_loop", {"contacts": 5_000, "clients": 1}, {"contacts": 400}),
+    "two-steps": Side("ours.two_steps", {"contacts": 2_000}, {"contacts": 200}),
+    "task-per-chunk": Side("baselines.task_per_chunk", {"contacts": 2_000}, {"contacts": 100}),
+    "task-per-contact": Side("baselines.task_per_contact", {"contacts": 500}, {"contacts": 20}),
+    "dlt": Side("baselines.dlt_source", {"contacts": 2_000}, {"contacts": 20}, alone=DLT),
+    "run-100k": Side("ours.campaign", {"contacts": 100_000}, {"contacts": 4_000}),
+    "run-1m": Side(
+        "ours.campaign",
+        {"contacts": MILLION, "run_id": RUN_ID},
+        {"contacts": 5_000},
+        home="million",
+        once=True,
+    ),
+    "run-20k": Side("ours.campaign", {"contacts": 20_000}, {"contacts": 2_000}),
+    "retried": Side(
+        "ours.retried",
+        {"contacts": MILLION, "missing": 1_000, "run_id": RUN_ID},
+        {"contacts": 5_000, "missing": 100},
+        home="million",
+        after="run-1m",
+    ),
+    "run-1k": Side("ours.campaign", {"contacts": 1_000}, {"contacts": 100}),
+    "one-task": Side("ours.one_task", {"calls": 300}, {"calls": 5}),
+    "own-task": Side("baselines.own_task", {"calls": 300}, {"calls": 5}),
+    "one-contact-flow": Side("ours.one_contact_flow", {"flows": 40}, {"flows": 2}),
+    "empty-flow": Side("baselines.empty_flow", {"flows": 40}, {"flows": 2}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A quantity of a Result.
+
+    Attributes:
+        of: Takes it.
+        unit: What stands after the number.
+        digits: After the point.
+    """
+
+    of: Callable[[Result], float]
+    unit: str
+    digits: int = 0
+
+    def shown(self, value: float) -> str:
+        return f"{value:,.{self.digits}f} {self.unit}"
+
+
+RATE = Measure(lambda result: result.rate, "/s")
+MEMORY = Measure(lambda result: result.peak_mb, "MB")
+FLOW = Measure(lambda result: result.flow_seconds, "s", 2)
+MILLISECONDS = Measure(lambda result: 1000 * result.seconds, "ms", 1)
+SLOW_RATE = Measure(lambda result: min(result.rate, SLOW_CONCURRENCY / SLOW_SECONDS), "/s")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A comparison.
+
+    Attributes:
+        name: For `--rows`.
+        work: What is done.
+        over: The baseline.
+        ours: The side.
+        baseline: The other; empty where the bar is for the quantity itself.
+        measure: What is compared.
+        sign: Whether the ratio has to be at least the bar, or at most.
+        bar: For the median.
+        baseline_measure: Where the baseline's quantity is another.
+    """
+
+    name: str
+    work: str
+    over: str
+    ours: str
+    baseline: str
+    measure: Measure
+    sign: Literal[">=", "<="]
+    bar: float
+    baseline_measure: Measure | None = None
+
+    def values(self, ours: Result, baseline: Result | None) -> tuple[float, float | None, float]:
+        """Our quantity, the baseline's, and what the bar is for."""
+        mine = self.measure.of(ours)
+        if baseline is None:
+            return mine, None, mine
+        theirs = (self.baseline_measure or self.measure).of(baseline)
+        return mine, theirs, mine / theirs
+
+    def is_met(self, value: float) -> bool:
+        return value >= self.bar if self.sign == ">=" else value <= self.bar
+
+
+# The rows of a group are measured in turns, in each round.
+GROUPS = (
+    (
+        Row("one-step", "one GET step, all checks, stored", "aiohttp + uvloop that only GETs",
+            "one-step", "aiohttp", RATE, ">=", 0.65),
+        Row("campaign", "one GET step as a whole campaign flow", "one-step",
+            "campaign", "one-step", RATE, ">=", 0.85),
+        Row("slow-api", "an API that takes 50 ms, 256 at once", "256 / 50 ms, or one-step if that is less",
+            "slow-api", "one-step", RATE, ">=", 0.9, SLOW_RATE),
+        Row("httpx-eight", "one-step", "8 httpx clients that only GET",
+            "one-step", "httpx-eight", RATE, ">=", 3),
+        Row("httpx-one", "one-step", "one httpx client that only GETs",
+            "one-step", "httpx-one", RATE, ">=", 12),
+    ),
+    (
+        Row("two-steps-per-contact", "two steps and a message as a campaign flow", "a task per contact and step",
+            "two-steps", "task-per-contact", RATE, ">=", 100),
+        Row("two-steps-chunk", "the same", "a task per 500 contacts, httpx",
+            "two-steps", "task-per-chunk", RATE, ">=", 12),
+        Row("two-steps-dlt", "the same", "dlt's rest_api source, parallel",
+            "two-steps", "dlt", RATE, ">=", 12),
+    ),
+    (
+        Row("memory", "peak memory of a campaign flow of 1,000,000", "of 20,000",
+            "run-1m", "run-20k", MEMORY, "<=", 1.2),
+        Row("memory-mb", "peak memory of a campaign flow of 1,000,000", "",
+            "run-1m", "", MEMORY, "<=", 400),
+        Row("steady", "a campaign flow of 1,000,000", "of 100,000",
+            "run-1m", "run-100k", RATE, ">=", 0.85),
+        Row("retry", "a retry of 1,000,000 with 1,000 missing, whole flow", "a run of 1,000",
+            "retried", "run-1k", FLOW, "<=", 3),
+    ),
+    (
+        Row("one-task", "one contact, Fetch API Data called in a flow", "a task of one's own with httpx",
+            "one-task", "own-task", MILLISECONDS, "<=", 1.2),
+    ),
+    (
+        Row("one-contact-flow", "a whole campaign of one contact", "an empty flow",
+            "one-contact-flow", "empty-flow", MILLISECONDS, "<=", 1.5),
+    ),
+)  # fmt: skip
+
+
+def all_rows() -> list[Row]:
+    return [row for group in GROUPS for row in group]
