@@ -32,10 +32,11 @@ from leadpush_prefect.open_runs import OpenRun, add_run, database_of, forget_run
 from leadpush_prefect.other_processes import check_task_runner
 from leadpush_prefect.outcome import Failure
 from leadpush_prefect.run_lease import RunLease, watch_holder
+from leadpush_prefect.run_reporter import RunReporter
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
 from leadpush_prefect.store.runs import RunRecord, batch_range, begin_run, finish_run
 from leadpush_prefect.store.snapshot import snapshot
-from leadpush_prefect.store.summary import RunSummary, summarize, unreached
+from leadpush_prefect.store.summary import RunSummary, is_complete, summarize, unreached
 
 __all__ = ["CampaignRun", "current_run"]
 
@@ -67,9 +68,10 @@ class CampaignRun:
         ```
     """
 
-    def __init__(self, run: OpenRun, lease: RunLease) -> None:
+    def __init__(self, run: OpenRun, lease: RunLease, *, report: bool = True) -> None:
         self._run = run
         self._lease = lease
+        self._reporter = RunReporter(run, _logger()) if report else None
         self._futures: list[PrefectFuture[Any]] = []
         self._what: dict[UUID, str] = {}
         self._batch: dict[UUID, int] = {}
@@ -95,6 +97,7 @@ class CampaignRun:
         skip_invalid: bool = False,
         include_unsubscribed: bool = False,
         simulate: bool = False,
+        report: bool = True,
     ) -> Self:
         """Begin a run, or its next execution: take the audience's contacts into the database.
 
@@ -116,6 +119,7 @@ class CampaignRun:
             include_unsubscribed: Whether contacts that are not subscribed take part; by default they are
                 skipped.
             simulate: Whether no request is ever sent, and each step answers with its `mock_response`.
+            report: Whether the run writes a report, says in the log how far it is, and emits events.
 
         Raises:
             BlockInvalid: if the workspace or the audience has problems.
@@ -158,7 +162,7 @@ class CampaignRun:
         except BaseException:
             lease.release()
             raise
-        return cls(OpenRun(record, database, config), lease)
+        return cls(OpenRun(record, database, config), lease, report=report)
 
     def batches(self) -> list[Batch]:
         """The run's contacts, in batches to give to tasks: at least one, also for an empty audience."""
@@ -214,14 +218,17 @@ class CampaignRun:
                 self.add_future("a task of the flow", future)
         self._wait()
         skip_unstored(self._run)
-        self._refuse_unreached()
         summary = self.summary()
+        if not is_complete(self._run.record, summary):
+            self._refuse_unreached()
         state = _state(summary)
         record = self._run.record
         finish_run(self._run.database, record.key, "finished", state.name or "", record.execution)
         self._finished = True
         self._lease.release()
         _logger().info("Campaign %s: %s", summary.campaign, state.message)
+        if self._reporter:
+            self._reporter.finished(summary, state.name or "")
         return state
 
     def _wait(self) -> None:
@@ -287,6 +294,8 @@ class CampaignRun:
         add_run(self._run)
         self._token = _current.set(self)
         self._sigterm = leave_on_sigterm()
+        if self._reporter:
+            self._reporter.begin()
         return self
 
     def __exit__(
@@ -301,6 +310,8 @@ class CampaignRun:
         finally:
             self._lease.release()
             forget_run(self._run)
+            if self._reporter:
+                self._reporter.end()
         if not self._finished and kind is None:
             raise RunIncomplete(
                 f"Run {self.id} was left without finish(), which waits for its tasks. End the `with` by "
@@ -311,8 +322,11 @@ class CampaignRun:
         self._run.stopped = True
         engine().stop_group(self.id)
         database, record = self._run.database, self._run.record
+        why = kind.__name__ if kind else "left"
         with suppress(RunBusy):  # it goes on in a later execution
-            finish_run(database, record.key, "stopped", kind.__name__ if kind else "left", record.execution)
+            finish_run(database, record.key, "stopped", why, record.execution)
+            if self._reporter:
+                self._reporter.stopped(why)
 
 
 _id_given_to: OrderedDict[tuple[str, int], None] = OrderedDict()

@@ -2,27 +2,28 @@
 
     blocks/workspaces/acme.yaml    blocks/endpoints/customer-profile.yaml    blocks/audiences/customers.yaml
 
-A file's name is the Block's name, its folder the kind, its content the fields. `{env: NAME}` stands for a variable of the
-environment, so that no secret is in a file.
+`{env: NAME}` in a file stands for a variable of the environment. A secret stands in no file: under `secrets:` there are
+only `{env: NAME}` and `{secret: BLOCK}`, a Prefect Secret Block by its name.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
+from prefect.blocks.system import Secret
 
-from leadpush_prefect.blocks import ApiEndpoint, Audience, Workspace
-from leadpush_prefect.errors import BlockInvalid, LeadpushError, Problem
+from leadpush_prefect.block_files import KINDS, block_files, read_fields
+from leadpush_prefect.block_values import AnyBlock
+from leadpush_prefect.errors import LeadpushError
+from leadpush_prefect.loading import load_block
+from leadpush_prefect.plan import Plan, plan_blocks
+from leadpush_prefect.references import SECRETS, Keys, Reference, references, replaced
 
-__all__ = ["Definition", "apply_definitions", "read_definitions"]
-
-KINDS = {"workspaces": Workspace, "audiences": Audience, "endpoints": ApiEndpoint}
-"""In the order in which they are saved: an endpoint names its workspace."""
+__all__ = ["Definition", "apply_definitions", "apply_plan", "read_definitions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,13 @@ class Definition:
         name: The document's name.
         block: The Block, not yet saved.
         path: The file.
+        references: What is not in the file but referred to, by where it stands.
     """
 
     name: str
-    block: Workspace | ApiEndpoint | Audience
+    block: AnyBlock
     path: Path
+    references: Mapping[Keys, Reference] = field(default_factory=dict)
 
 
 def read_definitions(folder: Path, environment: Mapping[str, str] = os.environ) -> list[Definition]:
@@ -48,74 +51,60 @@ def read_definitions(folder: Path, environment: Mapping[str, str] = os.environ) 
         environment: What `{env: NAME}` is replaced from.
 
     Raises:
-        LeadpushError: naming the file and field, if one cannot be read or a variable is not set.
+        LeadpushError: naming the file and field, if one cannot be read, a secret stands in it, or what it refers to
+            is not there.
     """
     if not folder.is_dir():
         raise LeadpushError(f"There is no folder {folder}. Give the one that holds {', '.join(KINDS)}.")
-    return [
-        Definition(path.stem, kind(**_data(path, environment)), path)
-        for subfolder, kind in KINDS.items()
-        for path in _files(folder / subfolder)
-    ]
+    return [_definition(kind, name, path, environment) for kind, name, path in block_files(folder)]
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return iter(sorted(path for path in folder.glob("*") if path.suffix in (".yaml", ".yml", ".json")))
+def _definition(kind: type[AnyBlock], name: str, path: Path, environment: Mapping[str, str]) -> Definition:
+    fields = read_fields(path)
+    found = dict(references(fields))
+    if SECRETS in kind.model_fields:
+        _refuse_literal_secrets(fields.get(SECRETS), found, path)
+
+    def value_of(keys: Keys, reference: Reference) -> Any:
+        where = f"{path}: {'.'.join(keys)}"
+        if reference.source == "secret":
+            secret: Any = load_block(Secret, reference.name, field=where)
+            return secret.value.get_secret_value()  # its get() would make a number of the text 0123
+        if reference.name not in environment:
+            raise LeadpushError(
+                f"{where}: the environment variable {reference.name} is not set. Set it and apply again."
+            )
+        return environment[reference.name]
+
+    return Definition(name, kind.model_validate(replaced(fields, value_of)), path, found)
 
 
-def _data(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(path.read_text("utf-8"))  # JSON is YAML
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise LeadpushError(f"{path}{where}: it is not YAML in UTF-8.") from None
-    if not isinstance(data, dict):
-        raise LeadpushError(f"{path}: it must hold the Block's fields, as `name: value`.")
-    return {
-        str(name): _from_environment(value, f"{path}: {name}", environment) for name, value in data.items()
-    }
+def _refuse_literal_secrets(secrets: Any, found: Mapping[Keys, Reference], path: Path) -> None:
+    if not secrets or (SECRETS,) in found:
+        return
+    keys = [(SECRETS, str(key)) for key in secrets] if isinstance(secrets, dict) else [(SECRETS,)]
+    for literal in (where for where in keys if where not in found):
+        raise LeadpushError(
+            f"{path}: {'.'.join(literal)}: a secret must not stand in a file. Write {{env: NAME}} for a variable of "
+            "the environment, or {secret: BLOCK} for a Prefect Secret block."
+        )
 
 
-def _from_environment(value: Any, where: str, environment: Mapping[str, str]) -> Any:
-    match value:
-        case {"env": str(name), **others} if not others:
-            if name not in environment:
-                raise LeadpushError(
-                    f"{where}: the environment variable {name} is not set. Set it and apply again."
-                )
-            return environment[name]
-        case dict():
-            return {
-                key: _from_environment(item, f"{where}.{key}", environment) for key, item in value.items()
-            }
-        case list():
-            return [_from_environment(item, where, environment) for item in value]
-    return value
-
-
-def apply_definitions(definitions: list[Definition]) -> list[tuple[Definition, list[Problem]]]:
-    """Save Blocks over those of the same name: all, or where one has errors, none.
+def apply_definitions(definitions: list[Definition]) -> Plan:
+    """Save what the definitions change: all of it, or where one has errors, nothing.
 
     Returns:
-        Each with the warnings that it has.
+        What was new or changed, and so saved.
 
     Raises:
         BlockInvalid: the first one that has errors.
     """
-    workspaces = {d.name: d.block for d in definitions if isinstance(d.block, Workspace)}
-    checked = [(definition, _problems(definition, workspaces)) for definition in definitions]
-    for definition, problems in checked:
-        errors = [problem for problem in problems if problem.severity == "error"]
-        if errors:
-            raise BlockInvalid(str(definition.path), errors)
-    for definition in definitions:
-        definition.block.save(definition.name, overwrite=True)
-    return checked
+    plan = plan_blocks(definitions)
+    apply_plan(plan)
+    return plan
 
 
-def _problems(definition: Definition, workspaces: Mapping[str, Workspace]) -> list[Problem]:
-    block = definition.block
-    if isinstance(block, ApiEndpoint):
-        return block.problems(workspaces.get(block.workspace))
-    return block.problems()
+def apply_plan(plan: Plan) -> None:
+    """Save the Blocks of a plan that are new or changed, over those of the same name."""
+    for planned in plan.to_save:
+        planned.definition.block.save(planned.definition.name, overwrite=True)

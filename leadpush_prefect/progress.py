@@ -67,17 +67,23 @@ class ProgressLog:
         self._stopped.set()
 
     def _work(self) -> None:
-        if self._is_here and self._run.record.execution > 1:
-            done, failed = count_outcomes(self._run.database, self._run.record)
-            self._earlier = {node: count - failed[node] for node, count in done.items()}
-        before, since = sum(self._earlier.values()), monotonic()
+        before, since = 0, monotonic()
         while not self._stopped.wait(EVERY_SECONDS if self._is_here else EVERY_SECONDS_ELSEWHERE):
+            if self._is_here and self._run.record.execution > 1 and not self._earlier:
+                before = self._count_earlier()
             done, failed = self._counts()
             total, now = sum(done.values()), monotonic()
             if done:
                 rate = (total - before) / (now - since)
                 self._log.info("%s", progress_line(self._run.record.contacts, done, failed, rate))
             before, since = total, now
+
+    def _count_earlier(self) -> int:
+        """Count what was done before this execution; a short one ends before that is asked."""
+        done, failed = count_outcomes(self._run.database, self._run.record)
+        now = self._run.done.copy()
+        self._earlier = {node: max(0, count - failed[node] - now[node]) for node, count in done.items()}
+        return sum(self._earlier.values())
 
     def _counts(self) -> tuple[dict[str, int], dict[str, int]]:
         if self._is_here:

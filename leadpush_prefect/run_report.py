@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.context import FlowRunContext
 from prefect.utilities.urls import url_for
 
 from leadpush_prefect.blocks import ApiEndpoint
@@ -39,30 +37,14 @@ def report_key(campaign: str, what: str = "report") -> str:
     return f"campaign-{words or 'unnamed'}-{what}"
 
 
-def report_run(run: OpenRun, summary: RunSummary, state: str, log: Any) -> None:
-    """Write the report of a run. Outside of a flow run there is no page for it, and so nothing is written.
-
-    A campaign whose contacts are done does not fail for its report: what is wrong with that is logged.
+def report_run(run: OpenRun, summary: RunSummary, state: str) -> None:
+    """Write the report of a run, from within its flow.
 
     Args:
         run: The run.
         summary: What it did.
         state: The name of its final state.
-        log: The run's logger.
     """
-    if FlowRunContext.get() is None:
-        return
-    try:
-        _write(run, summary, state)
-    except Exception as error:
-        log.warning(
-            "The report could not be written (%s): `leadpush runs show %s` has the same.",
-            type(error).__name__,
-            run.record.run_id,
-        )
-
-
-def _write(run: OpenRun, summary: RunSummary, state: str) -> None:
     record, database = run.record, run.database
     earlier = list_runs(database, EARLIER_RUNS, before=record)
     examples = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,13 +12,15 @@ from leadpush_prefect.cli.output import cut, print_json, print_table, stdout
 
 if TYPE_CHECKING:
     from leadpush_prefect.blocks import ApiEndpoint, Workspace
+    from leadpush_prefect.last_tests import LastTest
+    from leadpush_prefect.overview import Group
     from leadpush_prefect.trial import Trial
 
 __all__ = ["app"]
 
 app = App(name="endpoints", help="The API endpoints: list them, or test one.")
 
-COLUMNS = ("name", "method", "URL", "timeout", "enabled", "problems")
+COLUMNS = ("name", "method", "URL", "timeout", "enabled", "problems", "last test")
 
 
 @app.default
@@ -29,24 +32,22 @@ def list_endpoints(*, json: bool = False) -> int:
     json:
         Print JSON.
     """
-    from leadpush_prefect.blocks import ApiEndpoint, Workspace
-    from leadpush_prefect.inventory import saved_blocks
+    from leadpush_prefect.last_tests import last_tests
+    from leadpush_prefect.overview import endpoints_by_workspace
 
-    workspaces = {workspace.name: workspace for workspace in saved_blocks(Workspace)}
-    by_workspace: dict[str, list[ApiEndpoint]] = {name: [] for name in workspaces}
-    for endpoint in saved_blocks(ApiEndpoint):
-        by_workspace.setdefault(endpoint.workspace, []).append(endpoint)
-    listed = [_described(name, workspaces.get(name), found) for name, found in by_workspace.items()]
+    groups = endpoints_by_workspace()
+    tests = last_tests(endpoint.name for group in groups for endpoint in group.endpoints)
+    listed = [_described(group, tests) for group in groups]
     if json:
         print_json(listed)
     else:
-        _print_listed(listed)
+        _print_listed(listed, [": ".join(filter(None, (group.title, group.limits))) for group in groups])
     wrong = any(p["severity"] == "error" for w in listed for e in (w, *w["endpoints"]) for p in e["problems"])
     return 1 if wrong else 0
 
 
-def _described(name: str, workspace: Workspace | None, endpoints: list[ApiEndpoint]) -> dict[str, Any]:
-    limits = {}
+def _described(group: Group, tests: Mapping[str, LastTest]) -> dict[str, Any]:
+    limits, workspace = {}, group.workspace
     if workspace is not None:
         limits = {
             "max_timeout_seconds": workspace.max_timeout_seconds,
@@ -55,14 +56,14 @@ def _described(name: str, workspace: Workspace | None, endpoints: list[ApiEndpoi
             "allowed_networks": workspace.allowed_networks,
         }
     return {
-        "workspace": name,
+        "workspace": group.name,
         "limits": limits,
         "problems": _problems(workspace.problems() if workspace else []),
-        "endpoints": [_endpoint(endpoint, workspace) for endpoint in endpoints],
+        "endpoints": [_endpoint(each, workspace, tests.get(each.name)) for each in group.endpoints],
     }
 
 
-def _endpoint(endpoint: ApiEndpoint, workspace: Workspace | None) -> dict[str, Any]:
+def _endpoint(endpoint: ApiEndpoint, workspace: Workspace | None, test: LastTest | None) -> dict[str, Any]:
     return {
         "name": endpoint.name,
         "method": endpoint.method.upper(),
@@ -70,6 +71,7 @@ def _endpoint(endpoint: ApiEndpoint, workspace: Workspace | None) -> dict[str, A
         "timeout_seconds": endpoint.timeout_seconds,
         "enabled": endpoint.enabled,
         "problems": _problems(endpoint.problems(workspace)),
+        "last_test": {"at": test.at, "code": test.code} if test else None,
     }
 
 
@@ -80,10 +82,10 @@ def _problems(problems: list[Any]) -> list[dict[str, str]]:
     ]
 
 
-def _print_listed(listed: list[dict[str, Any]]) -> None:
+def _print_listed(listed: list[dict[str, Any]], titles: list[str]) -> None:
     if not listed:
         stdout.print("No workspace and no endpoint is saved. Begin with `leadpush blocks apply`.")
-    for group in listed:
+    for group, title in zip(listed, titles, strict=True):
         rows = [
             (
                 endpoint["name"],
@@ -92,26 +94,17 @@ def _print_listed(listed: list[dict[str, Any]]) -> None:
                 f"{endpoint['timeout_seconds']:g} s",
                 "yes" if endpoint["enabled"] else "no",
                 _lines(endpoint["problems"]),
+                _last_test(endpoint["last_test"]),
             )
             for endpoint in group["endpoints"]
         ]
-        print_table(COLUMNS, rows, title=_title(group))
+        print_table(COLUMNS, rows, title=title)
         if group["problems"]:
             stdout.print(_lines(group["problems"]), markup=False)
 
 
-def _title(group: dict[str, Any]) -> str:
-    if not group["workspace"]:
-        return "Endpoints of any workspace"
-    limits = group["limits"]
-    if not limits:
-        return f"Workspace {group['workspace']} (there is no such Block)"
-    hosts = ", ".join(limits["allowed_hosts"]) or "any public"
-    networks = f" and {', '.join(limits['allowed_networks'])}" if limits["allowed_networks"] else ""
-    return (
-        f"Workspace {group['workspace']}: timeout up to {limits['max_timeout_seconds']:g} s, answers up to "
-        f"{limits['max_response_bytes']:,} bytes, hosts {hosts}{networks}"
-    )
+def _last_test(test: dict[str, Any] | None) -> str:
+    return f"{test['at']:%Y-%m-%d %H:%M} UTC: {test['code']}" if test else "never"
 
 
 def _lines(problems: list[dict[str, str]]) -> str:
@@ -122,7 +115,9 @@ def _lines(problems: list[dict[str, str]]) -> str:
 def test(
     name: str,
     *,
-    contact: str = '{"id": "sample"}',
+    contact: str = "",
+    audience: str = "",
+    contact_id: str = "",
     outputs: str = "{}",
     workspace: Annotated[str, Parameter(help="The workspace, where the endpoint names none.")] = "",
     json: bool = False,
@@ -134,30 +129,35 @@ def test(
     name:
         The endpoint's name.
     contact:
-        A sample contact: JSON, or a file that holds it.
+        A sample contact: JSON, or a file that holds it. By default the workspace's sample contact.
+    audience:
+        The name of the audience in which the contact is looked up.
+    contact_id:
+        The contact's id in the audience.
     outputs:
         Sample outputs of earlier steps by output key: JSON, or a file that holds it.
     json:
         Print JSON.
     """
-    from leadpush_prefect.blocks import ApiEndpoint
-    from leadpush_prefect.context import CampaignContext
+    from leadpush_prefect.blocks import ApiEndpoint, Audience
     from leadpush_prefect.loading import load_block
-    from leadpush_prefect.trial import try_endpoint
+    from leadpush_prefect.trial import sample_context, try_endpoint
 
     endpoint = load_block(ApiEndpoint, name, field="endpoint")
-    context = CampaignContext(
-        workspace=endpoint.workspace or workspace,
-        campaign="test",
-        contact=_object(contact, "--contact"),
-        workflow=_object(outputs, "--outputs"),
+    context = sample_context(
+        endpoint,
+        contact=_object(contact, "--contact") if contact else None,
+        audience=load_block(Audience, audience, field="audience") if audience else None,
+        contact_id=contact_id,
+        outputs=_object(outputs, "--outputs"),
+        workspace=workspace,
     )
     trial = try_endpoint(endpoint.prepare(context.workspace), context)
     if json:
         print_json(_trial(trial))
     else:
         _print_trial(name, trial)
-    return 0 if trial.outcome.failure is None else 1
+    return 0 if trial.failure is None else 1
 
 
 def _object(text: str, option: str) -> dict[str, Any]:
@@ -176,49 +176,90 @@ def _object(text: str, option: str) -> dict[str, Any]:
 
 
 def _trial(trial: Trial) -> dict[str, Any]:
-    failure = trial.outcome.failure
+    from leadpush_prefect.json_text import from_json
+
+    failure = trial.failure
     return {
         "ok": failure is None,
         "status": trial.status,
         "milliseconds": round(trial.seconds * 1000, 1),
+        "phases_milliseconds": {phase.value: round(took * 1000, 1) for phase, took in trial.phases.items()},
+        "failed_in": trial.failed_in,
         "bytes": trial.bytes,
         "request": trial.request,
         "curl": trial.curl,
-        "output": trial.output,
+        "output": from_json(trial.output) if trial.output else None,
         "reason": failure.code if failure else None,
         "message": failure.message if failure else None,
         "field": failure.field if failure else None,
-        "remedy": failure.reason.remedy if failure else None,
+        "remedy": trial.remedy,
         "excerpt": failure.excerpt if failure else None,
-        "campaign_would_retry": trial.retried,
+        "campaign_would_retry": trial.retry_seconds is not None,
+        "retry_seconds_at_most": trial.retry_seconds,
     }
 
 
 def _print_trial(name: str, trial: Trial) -> None:
-    failure = trial.outcome.failure
-    if failure is None:
+    from leadpush_prefect.trial_report import retry_sentence
+
+    if trial.failure is None:
         stdout.print(f"[bold green]OK[/] {name} answers with JSON.", highlight=False)
     else:
-        where = f" (in {failure.field})" if failure.field else ""
-        stdout.print(f"[bold red]{failure.code}[/]", highlight=False)
-        stdout.print(f"{failure.message}{where} {failure.reason.remedy}", markup=False, highlight=False)
-        if trial.retried:
-            stdout.print("A campaign would have tried again.")
+        stdout.print(f"[bold red]{trial.code}[/]", highlight=False)
+        stdout.print(f"{trial.sentence} {retry_sentence(trial)}", markup=False, highlight=False)
     if trial.request:
         _section("Request, secrets masked", trial.request)
         _section("As cURL", trial.curl)
-    if trial.status is not None:
-        text = f"HTTP {trial.status} in {trial.seconds * 1000:,.1f} ms, {trial.bytes:,} bytes"
-        _section("Answer", text)
-    if failure is None:
-        import orjson
+    if trial.status is not None or trial.phases:
+        _section("Answer", _answer(trial))
+    body = trial.failure.excerpt if trial.failure else trial.output
+    if body:
+        stdout.print(cut(body), markup=False, highlight=False, soft_wrap=True)
 
-        pretty = orjson.dumps(orjson.loads(trial.outcome.output or ""), option=orjson.OPT_INDENT_2).decode()
-        stdout.print(cut(pretty), markup=False, highlight=False, soft_wrap=True)
-    elif failure.excerpt:
-        stdout.print(failure.excerpt, markup=False, highlight=False, soft_wrap=True)
+
+def _answer(trial: Trial) -> str:
+    status = "none" if trial.status is None else f"HTTP {trial.status}"
+    phases = [
+        f"{phase} {took * 1000:,.1f} ms{' (failed here)' if phase is trial.failed_in else ''}"
+        for phase, took in trial.phases.items()
+    ]
+    return f"{status} in {trial.seconds * 1000:,.1f} ms, {trial.bytes:,} bytes: {', '.join(phases)}"
 
 
 def _section(title: str, text: str) -> None:
     stdout.print(f"\n[bold]{title}[/]")
     stdout.print(cut(text), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command
+def enable(name: str) -> int:
+    """Let campaigns call an endpoint again, from their next run on. Nothing else of it is changed.
+
+    Parameters
+    ----------
+    name:
+        The endpoint's name.
+    """
+    return _switch(name, enabled=True)
+
+
+@app.command
+def disable(name: str) -> int:
+    """Have campaigns not call an endpoint, from their next run on. Nothing else of it is changed.
+
+    Parameters
+    ----------
+    name:
+        The endpoint's name.
+    """
+    return _switch(name, enabled=False)
+
+
+def _switch(name: str, *, enabled: bool) -> int:
+    from leadpush_prefect.switching import switch_endpoint
+
+    changed = switch_endpoint(name, enabled=enabled)
+    state = "enabled" if enabled else "disabled"
+    sentence = f"is now {state}, from the next run on." if changed else f"was {state} already."
+    stdout.print(f"{name} {sentence}", markup=False, highlight=False, soft_wrap=True)
+    return 0

@@ -60,6 +60,7 @@ class AiohttpTransport:
         resolver: Resolves names; the operating system if None.
         ssl_context: Which certificates to trust; those that the operating system trusts if None.
 
+    >>> import asyncio
     >>> async def ask() -> None:
     ...     transport = AiohttpTransport()
     ...     request = RenderedRequest("GET", "http://127.0.0.1:8000/", ())
@@ -116,7 +117,7 @@ class AiohttpTransport:
             with deadlines.until(deadline):
                 connection = await pool.connect(origin.connects, [], _NO_TIMEOUT)
                 sent = True  # from here on, a byte may have been
-                head, body = await _exchange(connection, message)
+                head, body = await self._exchange(connection, message)
                 if 200 <= head.code < 300:
                     data = await _read_whole(head, body, max_response_bytes)
             if not 200 <= head.code < 300:
@@ -129,6 +130,20 @@ class AiohttpTransport:
             if connection is not None:
                 _give_back(connection, whole)
         raise failure  # here, so that it carries no exception whose text holds the URL
+
+    async def _exchange(
+        self, connection: Connection, message: bytes
+    ) -> tuple[RawResponseMessage, StreamReader]:
+        """Send a request, and read the answer's head; its body is still to come."""
+        protocol = connection.protocol
+        if protocol is None or protocol.transport is None:  # the pool gives no other
+            raise aiohttp.ServerDisconnectedError
+        protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+        protocol.transport.write(message)
+        while True:
+            head, body = await protocol.read()
+            if not 100 <= head.code < 200 or head.code == SWITCHING_PROTOCOLS:
+                return head, body
 
     async def close(self) -> None:
         """Close all connections. Afterwards nothing can be sent."""
@@ -211,19 +226,6 @@ def _is_name(host: str) -> bool:
 
 def _where(origin: URL) -> str:
     return f"{origin.host_subcomponent}:{origin.port}"
-
-
-async def _exchange(connection: Connection, message: bytes) -> tuple[RawResponseMessage, StreamReader]:
-    """Send a request, and read the answer's head; its body is still to come."""
-    protocol = connection.protocol
-    if protocol is None or protocol.transport is None:  # the pool gives no other
-        raise aiohttp.ServerDisconnectedError
-    protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-    protocol.transport.write(message)
-    while True:
-        head, body = await protocol.read()
-        if not 100 <= head.code < 200 or head.code == SWITCHING_PROTOCOLS:
-            return head, body
 
 
 def _is_sent(connection: Connection) -> bool:

@@ -86,16 +86,12 @@ def pending(
         LeadpushError: if the run has no such step.
     """
     steps = list_steps(engine, run)
-    waiting = _waiting(run, _step(steps, step)).limit(piece)
     earlier = [other for other in steps if other.step < step]
-    start = numbers.start
-    while start < numbers.stop:
+    for rows in _waiting(engine, run, _step(steps, step), numbers, piece):
         with reading(engine) as connection:
-            rows = connection.execute(waiting, {"start": start, "stop": numbers.stop}).all()
             outputs, stopped = earlier_outcomes(connection, run.key, earlier, [row[0] for row in rows])
         if found := [PendingContact(n, data, outputs.get(n, {})) for n, data in rows if n not in stopped]:
             yield found
-        start = rows[-1][0] + 1 if len(rows) == piece else numbers.stop
 
 
 def write_outcomes(
@@ -160,20 +156,54 @@ def _step(steps: Sequence[StepRecord], number: int) -> StepRecord:
     raise LeadpushError(f"The run has no step of number {number}: declare it first.")
 
 
-def _waiting(run: RunRecord, step: StepRecord) -> Select[int, str]:
+def _waiting(
+    engine: Engine, run: RunRecord, step: StepRecord, numbers: range, piece: int
+) -> Iterator[Sequence[Row[int, str]]]:
     """Those without outcome at the step; the stopped among them are more quickly sorted out by the piece."""
-    tries_again = run.execution > 1 and step.on_failure == "stop"
-    status = status_at(step.step)
-    return (
-        select(contact.c.number, contact.c.data)
-        .where(
-            eligible(run),
-            contact.c.number >= bindparam("start"),
-            contact.c.number < bindparam("stop"),
-            func.coalesce(status, FAILED) == FAILED if tries_again else status.is_(None),
-        )
-        .order_by(contact.c.number)
-    )
+    if run.execution > 1:
+        yield from _left_over(engine, run, step, numbers, piece)
+        return
+    these = eligible(run), _between(contact.c.number)
+    waiting = select(contact.c.number, contact.c.data).where(*these, status_at(step.step).is_(None))
+    first = numbers.start
+    while first < numbers.stop:
+        with reading(engine) as connection:
+            rows = connection.execute(
+                waiting.order_by(contact.c.number).limit(piece), {"start": first, "stop": numbers.stop}
+            ).all()
+        if rows:
+            yield rows
+        first = rows[-1][0] + 1 if len(rows) == piece else numbers.stop
+
+
+def _between(number: ColumnElement[int]) -> ColumnElement[bool]:
+    return and_(number >= bindparam("start"), number < bindparam("stop"))
+
+
+WINDOW = 10_000
+"""So many contacts are looked at in one go for those that are left over."""
+
+
+def _left_over(
+    engine: Engine, run: RunRecord, step: StepRecord, numbers: range, piece: int
+) -> Iterator[Sequence[Row[int, str]]]:
+    """The same where most have their outcome: two lists of numbers are sooner compared than each is asked for."""
+    o = outcome.c
+    done = select(o.number).where(o.run == run.key, o.step == step.step, _between(o.number))
+    if step.on_failure == "stop":
+        done = done.where(o.status != FAILED)
+    these = eligible(run), _between(contact.c.number)
+    missing = select(contact.c.number).where(*these).except_(done)
+    for first in range(numbers.start, numbers.stop, WINDOW):
+        with reading(engine) as connection:
+            window = {"start": first, "stop": min(first + WINDOW, numbers.stop)}
+            left = sorted(connection.scalars(missing, window))
+        for at in range(0, len(left), piece):
+            some = contact.c.run == run.key, contact.c.number.in_(left[at : at + piece])
+            with reading(engine) as connection:
+                yield connection.execute(
+                    select(contact.c.number, contact.c.data).where(*some).order_by(contact.c.number)
+                ).all()
 
 
 def earlier_outcomes(

@@ -68,6 +68,11 @@ class RunRecord:
     batch_size: int
     source: str
 
+    @property
+    def reachable(self) -> int:
+        """How many contacts the run may touch."""
+        return self.contacts - (0 if self.include_unsubscribed else self.unsubscribed)
+
 
 _COLUMNS = [runs.c["run" if field.name == "key" else field.name] for field in fields(RunRecord)]
 

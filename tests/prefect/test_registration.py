@@ -6,10 +6,17 @@ import json
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
+import pytest
+from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
 from prefect.context import get_settings_context
 from prefect.settings import get_current_settings
+
+from leadpush_prefect import ApiEndpoint, Audience, Workspace
+
+REPOSITORY = Path(__file__).parents[2]
 
 HEAVY = {
     "aiohttp",
@@ -28,12 +35,16 @@ def python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 
 
-def test_register_command() -> None:
-    """`prefect block register -m leadpush_prefect.blocks` registers the three Blocks, and nothing else of
+@pytest.mark.parametrize("module", ["leadpush_prefect", "leadpush_prefect.blocks"])
+def test_register_command(module: str) -> None:
+    """`prefect block register -m` with the package or its module of Blocks registers the three, and nothing else of
     ours."""
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
-    command = [sys.executable, "-m", "prefect", "block", "register", "-m", "leadpush_prefect.blocks"]
-    subprocess.run(command, check=True, capture_output=True, env={**_environ(), **settings})
+    command = [sys.executable, "-m", "prefect", "block", "register", "-m", module]
+    ended = subprocess.run(
+        command, check=True, capture_output=True, text=True, env={**_environ(), **settings}
+    )
+    assert "Successfully registered 3 blocks" in ended.stdout
     with get_client(sync_client=True) as client:
         slugs = {kind["slug"] for kind in client._client.post("/block_types/filter", json={}).json()}
     assert {slug for slug in slugs if slug.startswith("leadpush")} == {
@@ -41,6 +52,18 @@ def test_register_command() -> None:
         "leadpush-api-endpoint",
         "leadpush-audience",
     }
+
+
+@pytest.mark.parametrize("kind", [Workspace, ApiEndpoint, Audience])
+def test_logo(kind: type[Block]) -> None:
+    """Prefect's UI shows the logo of this repository: a square PNG."""
+    kind.register_type_and_schema()
+    with get_client(sync_client=True) as client:
+        url = str(client.read_block_type_by_slug(kind.get_block_type_slug()).logo_url)
+    assert url == "https://raw.githubusercontent.com/leadpush/leadpush-prefect/main/docs/logo.png"
+    header = (REPOSITORY / "docs" / "logo.png").read_bytes()[:24]
+    assert header.startswith(b"\x89PNG\r\n\x1a\n")
+    assert header[16:20] == header[20:24], "as wide as high"
 
 
 def _environ() -> dict[str, str]:

@@ -1,0 +1,72 @@
+"""What a run shows of itself in Prefect while it works and when it ends: log lines, a report, events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect.context import FlowRunContext
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from leadpush_prefect.events import emit_campaign_event
+from leadpush_prefect.open_runs import OpenRun
+from leadpush_prefect.progress import ProgressLog
+from leadpush_prefect.run_report import report_run
+from leadpush_prefect.store.summary import RunSummary, summarize
+
+__all__ = ["RunReporter"]
+
+
+class RunReporter:
+    """Of one execution. Nothing that goes wrong here keeps a campaign from its end.
+
+    Args:
+        run: The run.
+        log: Its logger.
+    """
+
+    def __init__(self, run: OpenRun, log: Any) -> None:
+        self._run = run
+        self._log = log
+        flow = FlowRunContext.get()
+        is_here = flow is None or isinstance(flow.task_runner, ThreadPoolTaskRunner)
+        self._progress = ProgressLog(run, log, is_here=is_here)
+
+    def begin(self) -> None:
+        """The run begins its work."""
+        self._progress.start()
+
+    def end(self) -> None:
+        """The run is left."""
+        self._progress.stop()
+
+    def finished(self, summary: RunSummary, state: str) -> None:
+        """The run has come to its end.
+
+        Args:
+            summary: What it did.
+            state: The name of its final state.
+        """
+        self._progress.stop()
+        self._tell(summary, state, ended=True)
+
+    def stopped(self, why: str) -> None:
+        """The run was left before its end.
+
+        Args:
+            why: The name of the exception by which it was left.
+        """
+        self._progress.stop()
+        self._tell(summarize(self._run.database, self._run.record), f"Stopped by {why}", ended=False)
+
+    def _tell(self, summary: RunSummary, state: str, *, ended: bool) -> None:
+        if FlowRunContext.get() is None:  # there is no page for it
+            return
+        try:
+            report_run(self._run, summary, state)
+            emit_campaign_event(summary, state, ended=ended)
+        except Exception as error:
+            self._log.warning(
+                "The report could not be written (%s): `leadpush runs show %s` has the same.",
+                type(error).__name__,
+                self._run.record.run_id,
+            )
