@@ -11,7 +11,7 @@ from prefect.futures import PrefectFuture
 
 from leadpush_prefect.batch import Batch
 from leadpush_prefect.campaign import current_run
-from leadpush_prefect.task_bodies import refuse_running_loop, run_name
+from leadpush_prefect.task_bodies import load_ahead, refuse_running_loop, run_name
 
 __all__ = ["CampaignTask", "campaign_task"]
 
@@ -22,12 +22,18 @@ class CampaignTask(Task[..., Any]):
     instead = ""
     """What to call on a running event loop; empty where that does no harm."""
 
+    calls_endpoint = False
+    """Whether its second argument is an endpoint."""
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.instead:
             refuse_running_loop(self.instead)
         return super().__call__(*args, **kwargs)
 
     def submit(self, *args: Any, **kwargs: Any) -> Any:
+        # Before the tasks keep Prefect's server busy; a later step's while an earlier one works.
+        if self.calls_endpoint:
+            load_ahead(args[1] if len(args) > 1 else kwargs.get("endpoint"))
         submitted = super().submit(*args, **kwargs)
         target = args[0] if args else kwargs.get("target")
         _report(submitted, self.name, target, kwargs)
@@ -46,6 +52,7 @@ class CampaignTask(Task[..., Any]):
         other = super().with_options(*args, **kwargs)
         other.__class__ = type(self)  # Prefect makes a plain Task of it
         other.instead = self.instead  # type: ignore[attr-defined]
+        other.calls_endpoint = self.calls_endpoint  # type: ignore[attr-defined]
         return other
 
 
@@ -59,7 +66,9 @@ def _report(future: Any, name: str, target: Any, arguments: Mapping[str, Any]) -
     )
 
 
-def campaign_task(name: str, *, instead: str = "") -> Callable[[Callable[..., Any]], Any]:
+def campaign_task(
+    name: str, *, instead: str = "", calls_endpoint: bool = False
+) -> Callable[[Callable[..., Any]], Any]:
     """Make a task of a function.
 
     Contacts and outputs are in the store, not in Prefect's results: with persistence on, its cache would
@@ -75,6 +84,7 @@ def campaign_task(name: str, *, instead: str = "") -> Callable[[Callable[..., An
             cache_policy=NO_CACHE,
         )
         task.instead = instead
+        task.calls_endpoint = calls_endpoint
         return task
 
     return decorate

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -22,13 +23,14 @@ from leadpush_prefect.config import WorkspaceConfig
 from leadpush_prefect.contact_steps import afetch_contact, fetch_contact, render_contact
 from leadpush_prefect.context import CampaignContext
 from leadpush_prefect.engine import engine
+from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.loading import load_block
 from leadpush_prefect.open_runs import open_run
 from leadpush_prefect.prepared import PreparedEndpoint
 from leadpush_prefect.simulation import Mock
 from leadpush_prefect.steps import Message, Step
 
-__all__ = ["afetch", "fetch", "refuse_running_loop", "render", "run_name"]
+__all__ = ["afetch", "fetch", "load_ahead", "refuse_running_loop", "render", "run_name"]
 
 Target = CampaignContext | Batch
 
@@ -99,6 +101,13 @@ def render(target: Target, template: Message, output_key: str, node: str, when: 
         raise ValueError("render_template needs an output_key for a batch: the messages are stored under it.")
     _log_counts(target, step, render_batch(target, template, step, _owner()))
     return target
+
+
+def load_ahead(endpoint: object) -> None:
+    """Have an endpoint loaded for when its task runs; what is wrong with it is the task's to say."""
+    if isinstance(endpoint, str) and flow_run.get_id():
+        with suppress(LeadpushError):
+            load_block(ApiEndpoint, endpoint, field="endpoint")
 
 
 def _prepare(

@@ -237,8 +237,8 @@ _fetch_api_data.__name__ = "fetch_api_data"
 _afetch_api_data.__name__ = "afetch_api_data"
 _render_template.__name__ = "render_template"
 
-fetch_api_data: _Fetch = campaign_task("Fetch API Data", instead="await afetch_api_data(...)")(
-    _fetch_api_data
-)
-afetch_api_data: _AsyncFetch = campaign_task("Fetch API Data")(_afetch_api_data)
+fetch_api_data: _Fetch = campaign_task(
+    "Fetch API Data", instead="await afetch_api_data(...)", calls_endpoint=True
+)(_fetch_api_data)
+afetch_api_data: _AsyncFetch = campaign_task("Fetch API Data", calls_endpoint=True)(_afetch_api_data)
 render_template: _Render = campaign_task("Render Template")(_render_template)

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.wire import TransportFailed
 
-__all__ = ["EXCERPT_BYTES", "read_excerpt", "read_whole"]
+__all__ = ["EXCERPT_BYTES", "WholeBody", "read_excerpt", "read_whole"]
 
 EXCERPT_BYTES = 4096
 """How much is read of an answer that is not a success."""
@@ -25,8 +25,56 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _ZLIB, _GZIP, _RAW_DEFLATE = zlib.MAX_WBITS, zlib.MAX_WBITS | 16, -zlib.MAX_WBITS
 
 
+class WholeBody:
+    """A body that is to be read to its end, piece by piece.
+
+    Args:
+        encoding: The answer's `Content-Encoding`, or nothing.
+        length: The answer's `Content-Length`, if it has one.
+        limit: How many bytes it may have, decompressed.
+
+    Raises:
+        TransportFailed: `response_too_large`, if its length says so; `response_encoding_unsupported`.
+    """
+
+    __slots__ = ("_decoder", "_limit", "_pieces", "_size")
+
+    def __init__(self, *, encoding: str, length: str | None, limit: int) -> None:
+        self._decoder = _decoder_for(encoding)
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self._size = 0
+        if self._decoder is None and length is not None and _exceeds(length, limit):
+            raise _too_large(limit)
+
+    def add(self, piece: bytes) -> None:
+        """Take a piece as it came from the wire.
+
+        Raises:
+            TransportFailed: `response_too_large`, as soon as it is known; `protocol_error`, if the compressed
+                data are damaged.
+        """
+        if self._decoder is not None:
+            # One byte more than may come is enough to know that there are too many.
+            piece = self._decoder.decode(piece, self._limit - self._size + 1)
+        self._size += len(piece)
+        if self._size > self._limit:
+            raise _too_large(self._limit)
+        self._pieces.append(piece)
+
+    def finish(self) -> bytes:
+        """All of it.
+
+        Raises:
+            TransportFailed: `disconnected`, if the compressed data are cut off.
+        """
+        if self._decoder is not None:
+            self._decoder.finish()
+        return b"".join(self._pieces)
+
+
 async def read_whole(pieces: AsyncIterable[bytes], *, encoding: str, length: str | None, limit: int) -> bytes:
-    """Read a body to its end.
+    """Read a body to its end, as `WholeBody` says.
 
     Args:
         pieces: The body as it comes from the wire, before decompression.
@@ -35,25 +83,12 @@ async def read_whole(pieces: AsyncIterable[bytes], *, encoding: str, length: str
         limit: How many bytes it may have, decompressed.
 
     Raises:
-        TransportFailed: `response_too_large`, as soon as it is known; `response_encoding_unsupported`;
-            `protocol_error`, if the compressed data are damaged; `disconnected`, if they are cut off.
+        TransportFailed: as `WholeBody` does.
     """
-    decoder = _decoder_for(encoding)
-    if decoder is None and length is not None and _exceeds(length, limit):
-        raise _too_large(limit)
-    body: list[bytes] = []
-    size = 0
+    body = WholeBody(encoding=encoding, length=length, limit=limit)
     async for piece in pieces:
-        if decoder is not None:
-            # One byte more than may come is enough to know that there are too many.
-            piece = decoder.decode(piece, limit - size + 1)
-        size += len(piece)
-        if size > limit:
-            raise _too_large(limit)
-        body.append(piece)
-    if decoder is not None:
-        decoder.finish()
-    return b"".join(body)
+        body.add(piece)
+    return body.finish()
 
 
 async def read_excerpt(pieces: AsyncIterable[bytes], into: bytearray, *, encoding: str) -> None:

@@ -25,7 +25,7 @@ from yarl import URL
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.addresses import Network, Verdict, judge
-from leadpush_prefect.network.body import read_excerpt, read_whole
+from leadpush_prefect.network.body import WholeBody, read_excerpt
 from leadpush_prefect.network.deadlines import Deadlines
 from leadpush_prefect.network.failures import Row, failure_of
 from leadpush_prefect.network.message import request_bytes, split_url
@@ -244,8 +244,13 @@ def _give_back(connection: Connection, whole: bool) -> None:
 
 
 async def _read_whole(head: RawResponseMessage, body: StreamReader, limit: int) -> bytes:
-    length = head.headers.get("Content-Length")
-    return await read_whole(body.iter_any(), encoding=_encoding(head), length=length, limit=limit)
+    whole = WholeBody(encoding=_encoding(head), length=head.headers.get("Content-Length"), limit=limit)
+    if body.is_eof() and body.exception() is None:  # it has come with the head, as small ones do
+        whole.add(body.read_nowait())
+    else:
+        async for piece in body.iter_any():
+            whole.add(piece)
+    return whole.finish()
 
 
 async def _read_excerpt(

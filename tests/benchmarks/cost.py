@@ -32,7 +32,12 @@ SIDE = "tests.benchmarks.ours.one_step"
 # The part of a sample is that of its innermost function that stands here, by name and file.
 PARTS = {
     "render the request": ["render (fetch.py)"],
-    "write the request": ["request_bytes (message.py)", "split_url (message.py)", "_exchange (transport.py)"],
+    "write the request": [
+        "request_bytes (message.py)",
+        "split_url (message.py)",
+        "AiohttpTransport._exchange (transport.py)",
+        "_exchange (transport.py)",
+    ],
     "aiohttp's ClientSession": [
         "ClientSession._request (client.py)",
         "ClientRequest.send (client_reqrep.py)",

@@ -63,8 +63,8 @@ def _cells(one: Measured) -> list[str]:
         row.measure.shown(statistics.median(one.ours)),
         other.shown(statistics.median(one.baseline)) if one.baseline else "",
         *(_number(value) for value in (one.median, min(one.values), max(one.values))),
-        f"{row.sign} {row.bar:g}",
-        "yes" if row.is_met(one.median) else "no",
+        "" if row.bar is None else f"{row.sign} {row.bar:g}",
+        "" if row.bar is None else "yes" if row.is_met(one.median) else "no",
         _headroom(one.headroom),
     ]
 

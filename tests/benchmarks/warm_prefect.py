@@ -25,13 +25,13 @@ def _first_flow() -> None:
 
 
 @contextmanager
-def warm_prefect() -> Iterator[None]:
-    """Start the server by a flow with a task; without heartbeats, here and for what follows.
+def warm_prefect(*, heartbeats: bool = False) -> Iterator[None]:
+    """Start the server by a flow with a task; by default without heartbeats, here and for what follows.
 
     A flow waits at its end for the thread of its heartbeat, which sleeps in whole seconds: all times would be
     rounded up to a second.
     """
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    with temporary_settings({} if heartbeats else {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         _first_flow()
         yield
 

@@ -16,11 +16,11 @@ def empty() -> None:
     pass
 
 
-@warm_prefect()
-def run(url: str, flows: int) -> Result:
+def run(url: str, flows: int, heartbeats: bool = False) -> Result:
     seconds = []
-    for _ in range(flows):
-        started = perf_counter()
-        empty()
-        seconds.append(perf_counter() - started)
+    with warm_prefect(heartbeats=heartbeats):
+        for _ in range(flows):
+            started = perf_counter()
+            empty()
+            seconds.append(perf_counter() - started)
     return Result(1, 0, statistics.median(seconds))

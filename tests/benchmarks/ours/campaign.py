@@ -21,9 +21,11 @@ seconds: list[float] = []
 
 
 @flow
-def campaign(audience: Audience, run_id: str = "") -> object:
+def campaign(audience: Audience, run_id: str = "", report: bool = True) -> object:
     started = perf_counter()
-    with CampaignRun.start("benchmark", workspace=WORKSPACE, audience=audience, run_id=run_id) as run:
+    with CampaignRun.start(
+        "benchmark", workspace=WORKSPACE, audience=audience, run_id=run_id, report=report
+    ) as run:
         for batch in run.batches():
             fetch_api_data.submit(batch, "profile", output_key="profile")
         state = run.finish()
@@ -32,18 +34,18 @@ def campaign(audience: Audience, run_id: str = "") -> object:
 
 
 @warm_prefect()
-def run(url: str, contacts: int, run_id: str = "") -> Result:
+def run(url: str, contacts: int, run_id: str = "", report: bool = True) -> Result:
     save_blocks(url)
-    return timed(contacts, run_id)
+    return timed(contacts, run_id, report=report)
 
 
-def timed(contacts: int, run_id: str, missing: int = 0) -> Result:
+def timed(contacts: int, run_id: str, missing: int = 0, *, report: bool = True) -> Result:
     """Run the campaign, or what is missing of it."""
     with tempfile.TemporaryDirectory() as folder:
         write_csv(path := Path(folder) / "audience.csv", contacts)
         audience = Audience.from_file(path)
         started = perf_counter()
-        summary = cast(RunSummary, campaign(audience, run_id=run_id))
+        summary = cast(RunSummary, campaign(audience, run_id=run_id, report=report))
         flow_seconds = perf_counter() - started
     assert summary.completed == contacts, summary
     done = missing or contacts

@@ -16,6 +16,9 @@ from tests.benchmarks.people import write_csv
 from tests.benchmarks.result import Result
 from tests.benchmarks.warm_prefect import warm_prefect
 
+WARM_UPS = 3  # flows of a few contacts, until Prefect's own threads have settled
+FEW = 10
+
 MESSAGE = (
     "Hi {{ contact.attributes.first_name }}, your {{ workflow.profile.plan }} plan: {{ workflow.offer.city }}"
 )
@@ -34,6 +37,12 @@ def campaign(audience: Audience) -> object:
 @warm_prefect()
 def run(url: str, contacts: int) -> Result:
     save_blocks(url)
+    for _ in range(WARM_UPS):
+        _timed(FEW)
+    return Result(contacts, 2 * contacts, _timed(contacts), other_requests=2 * FEW * WARM_UPS)
+
+
+def _timed(contacts: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         write_csv(path := Path(folder) / "audience.csv", contacts)
         audience = Audience.from_file(path)
@@ -41,4 +50,4 @@ def run(url: str, contacts: int) -> Result:
         summary = cast(RunSummary, campaign(audience))
         seconds = perf_counter() - started
     assert [step.fetched for step in summary.steps] == [contacts] * 3, summary
-    return Result(contacts, 2 * contacts, seconds)
+    return seconds
