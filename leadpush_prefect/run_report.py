@@ -47,10 +47,9 @@ def report_run(run: OpenRun, summary: RunSummary, state: str) -> None:
     """
     record, database = run.record, run.database
     earlier = list_runs(database, EARLIER_RUNS, before=record)
-    examples = {
-        where: Example(contact_id, failure)
-        for where, (contact_id, failure) in first_failures(database, record).items()
-    }
+    any_failed = any(step.failed for step in summary.steps)
+    found = first_failures(database, record) if any_failed else {}
+    examples = {where: Example(contact_id, failure) for where, (contact_id, failure) in found.items()}
     page = report(record, summary, state, examples, earlier, _links(summary, earlier))
     _markdown(page, report_key(record.campaign), f"{record.campaign}: {state}")
     if examples:

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.table import Table
 
 from tests.benchmarks.measuring import Measured
+from tests.benchmarks.rows import all_rows
 from tests.benchmarks.sides import DLT
 
 README = Path(__file__).with_name("README.md")
@@ -44,13 +45,23 @@ def facts(command: str) -> list[str]:
 
 
 def write(measured: Sequence[Measured], command: str) -> None:
-    """Replace what is between the markers of the README."""
-    lines = [_line(COLUMNS), _line(["---"] * len(COLUMNS)), *(_line(_cells(one)) for one in measured)]
-    lines += ["", *(f"- {fact}" for fact in facts(command))]
+    """Replace what is between the markers of the README; rows that were not measured stay as they are."""
     text = README.read_text("utf-8")
     before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    README.write_text("\n".join([before + BEGIN, *lines, END + after]), "utf-8")
+    former, _, after = rest.partition(END)
+    lines = {
+        line.split(" | ")[0].removeprefix("| "): line for line in former.splitlines() if line.startswith("| ")
+    }
+    lines |= {one.row.name: _line(_cells(one)) for one in measured}
+    rows = [lines[row.name] for row in all_rows() if row.name in lines]
+    table = [
+        _line(COLUMNS),
+        _line(["---"] * len(COLUMNS)),
+        *rows,
+        "",
+        *(f"- {fact}" for fact in facts(command)),
+    ]
+    README.write_text("\n".join([before + BEGIN, *table, END + after]), "utf-8")
 
 
 def _cells(one: Measured) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 
 from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from leadpush_prefect import Audience, CampaignRun, fetch_api_data
 from leadpush_prefect.store.summary import RunSummary
@@ -20,7 +21,10 @@ seconds: list[float] = []
 """From the start of the run to the return of `finish`."""
 
 
-@flow
+runner: Any = ThreadPoolTaskRunner(max_workers=4)
+
+
+@flow(task_runner=runner)
 def campaign(audience: Audience, run_id: str = "", report: bool = True) -> object:
     started = perf_counter()
     with CampaignRun.start(
