@@ -40,8 +40,7 @@ def pause_when_failing(deployment: str, *, events: int = 3, within_seconds: int 
                 f"There is no deployment {deployment}. `prefect deployment ls` lists them, as FLOW/DEPLOYMENT."
             ) from None
         name = f"Pause {deployment} when an endpoint keeps failing"
-        for former in client.read_automations_by_name(name):
-            client.delete_automation(former.id)
+        former = client.read_automations_by_name(name)
     automation = Automation(
         name=name,
         description="Made by `leadpush automations pause-when-failing`. Switch the schedules on again when it is mended.",
@@ -60,4 +59,7 @@ def pause_when_failing(deployment: str, *, events: int = 3, within_seconds: int 
         actions=[PauseDeployment(source="selected", deployment_id=found.id)],
     )
     automation.create(_sync=True)  # type: ignore[call-arg]
+    with get_client(sync_client=True) as client:  # only now, so that there is always one
+        for old in former:
+            client.delete_automation(old.id)
     return name

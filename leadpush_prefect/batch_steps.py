@@ -85,7 +85,7 @@ def fetch_batch(batch: Batch, target: PreparedEndpoint, step: Step, owner: str, 
 
 def _health(run: OpenRun, endpoint: str) -> EndpointHealth | None:
     """Whether a saved endpoint answers, for all batches of the run in this process."""
-    if not endpoint:
+    if not endpoint or not run.report:
         return None
     return run.health.setdefault(endpoint, EndpointHealth(endpoint, run.workspace.name, run.record.campaign))
 

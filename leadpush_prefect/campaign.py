@@ -68,10 +68,10 @@ class CampaignRun:
         ```
     """
 
-    def __init__(self, run: OpenRun, lease: RunLease, *, report: bool = True) -> None:
+    def __init__(self, run: OpenRun, lease: RunLease) -> None:
         self._run = run
         self._lease = lease
-        self._reporter = RunReporter(run, _logger()) if report else None
+        self._reporter = RunReporter(run, _logger()) if run.report else None
         self._futures: list[PrefectFuture[Any]] = []
         self._what: dict[UUID, str] = {}
         self._batch: dict[UUID, int] = {}
@@ -119,7 +119,8 @@ class CampaignRun:
             include_unsubscribed: Whether contacts that are not subscribed take part; by default they are
                 skipped.
             simulate: Whether no request is ever sent, and each step answers with its `mock_response`.
-            report: Whether the run writes a report, says in the log how far it is, and emits events.
+            report: Whether the run writes a report, says in the log how far it is, and emits events (in other
+                processes than the flow's, it does say when an endpoint fails).
 
         Raises:
             BlockInvalid: if the workspace or the audience has problems.
@@ -162,7 +163,7 @@ class CampaignRun:
         except BaseException:
             lease.release()
             raise
-        return cls(OpenRun(record, database, config), lease, report=report)
+        return cls(OpenRun(record, database, config, report=report), lease)
 
     def batches(self) -> list[Batch]:
         """The run's contacts, in batches to give to tasks: at least one, also for an empty audience."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
-from leadpush_prefect.markdown import cell, link, table
+from leadpush_prefect.markdown import cell, code, link, table
 from leadpush_prefect.outcome import Failure
 from leadpush_prefect.reporting import headline, reason_of
 from leadpush_prefect.store.runs import RunRecord
@@ -62,12 +63,14 @@ def report(
     parts = [
         f"# {cell(run.campaign)}: {cell(state)}",
         f"**{cell(headline(summary))}**",
-        f"Run `{run.run_id}`{again}, workspace {cell(run.workspace or 'not saved')}, audience {cell(run.source)}, "
+        f"Run {code(run.run_id)}{again}, workspace {cell(run.workspace or 'not saved')}, audience {cell(run.source)}, "
         f"begun {_time(run.started_at)}.",
-        picture(summary),
+        picture(run, summary),
         "## Steps",
         table(_STEP_COLUMNS, [_step_row(step, links) for step in summary.steps]),
     ]
+    if called := [step for step in summary.steps if step.requests]:
+        parts += ["\n".join(_answers(step) for step in called)]
     if any(step.failed for step in summary.steps):
         rows = [
             _failure_row(step.node, code, count, examples.get((step.node, code)))
@@ -77,31 +80,42 @@ def report(
         parts += [
             "## Failures",
             table(("failed", "reason", "step", "for example", "what to do"), rows),
-            f"All of one contact: `leadpush runs show {run.run_id} --contact ID`. All failures, in a file: "
-            f"`leadpush runs export {run.run_id} --to run.csv`.",
+            f"All of one contact: {code(f'leadpush runs show {quote(run.run_id)} --contact ID')}. All failures, in a "
+            f"file: {code(f'leadpush runs export {quote(run.run_id)} --to run.csv')}.",
         ]
     if earlier:
         parts += ["## Earlier runs", table(_RUN_COLUMNS, [_run_row(record, links) for record in earlier])]
     return "\n\n".join(parts)
 
 
-def picture(summary: RunSummary) -> str:
+def picture(run: RunRecord, summary: RunSummary) -> str:
     """The steps as a Mermaid flow chart, with how many contacts went from each to the next."""
-    reaching = summary.contacts - summary.unsubscribed
-    lines = ["flowchart LR", f'audience(["audience: {summary.contacts:,}"])']
-    if summary.unsubscribed:
-        lines += [f'audience -->|"{summary.unsubscribed:,}"| unsubscribed(["not subscribed"])']
-    before = "audience"
+    lines = ["flowchart LR", f'audience(["audience: {run.contacts:,}"])']
+    if run.contacts > run.reachable:
+        lines += [f'audience -->|"{run.contacts - run.reachable:,}"| unsubscribed(["not subscribed"])']
+    before, left = "audience", run.reachable
     for number, step in enumerate(summary.steps):
         here, failed = f"step{number}", sum(step.failed.values())
-        reached = step.fetched + step.skipped + failed
+        reached, stopped = step.fetched + step.skipped + failed, _stopped_at(number, summary)
         name = _label(step.node) + (f"<br/>{_label(step.endpoint)}" if step.endpoint else "")
-        lines += [f'{here}["{name}"]', f'{before} -->|"{reached if number else reaching:,}"| {here}']
-        if failed:
-            lines += [f'{here} -->|"{failed:,}"| failed{number}(["failed"])']
-        before = here
+        name += f"<br/>{failed - stopped:,} failed and went on" if failed > stopped else ""
+        lines += [f'{here}["{name}"]', f'{before} -->|"{reached:,}"| {here}']
+        if left > reached:
+            lines += [f'{before} -->|"{left - reached:,}"| waiting(["not reached yet"])']
+        if stopped:
+            lines += [f'{here} -->|"{stopped:,}"| failed{number}(["failed"])']
+        before, left = here, reached - stopped
+    if left > summary.completed:
+        lines += [f'{before} -->|"{left - summary.completed:,}"| waiting(["not reached yet"])']
     lines += [f'{before} -->|"{summary.completed:,}"| done(["to the end"])']
     return "```mermaid\n" + "\n".join(lines) + "\n```"
+
+
+def _stopped_at(number: int, summary: RunSummary) -> int:
+    """How many contacts a step has stopped: those that the steps after it do not reach, and those before it do."""
+    step, after = summary.steps[number], summary.steps[number + 1 :]
+    stopped = (after[0].not_reached if after else summary.stopped) - step.not_reached
+    return min(max(stopped, 0), sum(step.failed.values()))
 
 
 def _label(text: str) -> str:
@@ -109,21 +123,23 @@ def _label(text: str) -> str:
     return "".join(character if character.isalnum() or character in " -_." else "?" for character in text)
 
 
-_STEP_COLUMNS = (
-    "step", "endpoint", "fetched", "skipped", "failed", "not reached", "requests", "answers", "p50", "p95", "p99",
-)  # fmt: skip
+# One column more, and the page lays the table over its side panel.
+_STEP_COLUMNS = ("step", "endpoint", "fetched", "skipped", "failed", "not reached", "requests")
 
 
 def _step_row(step: StepSummary, links: Links) -> list[str]:
     counts = step.fetched, step.skipped, sum(step.failed.values()), step.not_reached, step.requests
-    latencies = step.p50, step.p95, step.p99
     return [
         cell(step.node),
         link(step.endpoint, links.endpoints.get(step.endpoint)) if step.endpoint else "",
         *(f"{count:,}" for count in counts),
-        _size(step.bytes),
-        *("" if seconds is None else f"{seconds * 1000:,.1f} ms" for seconds in latencies),
     ]
+
+
+def _answers(step: StepSummary) -> str:
+    latencies = ("p50", step.p50), ("p95", step.p95), ("p99", step.p99)
+    times = [f"{name} {seconds * 1000:,.1f} ms" for name, seconds in latencies if seconds is not None]
+    return f"- Answers of {cell(step.node)}: {', '.join([_size(step.bytes), *times])}"
 
 
 def _size(count: int) -> str:

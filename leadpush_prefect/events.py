@@ -4,7 +4,7 @@
 |---|---|
 | `leadpush.campaign.completed` | a run came to its end |
 | `leadpush.campaign.failed` | a run was left before its end |
-| `leadpush.endpoint.failing` | half of the last 50 calls failed by the API's fault; again every 10 s while that lasts |
+| `leadpush.endpoint.failing` | half of the last 50 calls failed by the API's fault; every 10 s at most while that lasts |
 | `leadpush.endpoint.recovered` | it did fail, and of the last 50 calls less than a quarter do |
 
 The flow run and its deployment are related resources of each, which Prefect adds by itself.
@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from time import monotonic
 from typing import Any
 
 from prefect.events import emit_event
+from prefect.logging import get_logger
 
 from leadpush_prefect.blocks import ApiEndpoint, Workspace
 from leadpush_prefect.errors import LeadpushError, Reason
@@ -68,22 +69,28 @@ class EndpointHealth:
             event = self._event()
             calls = list(self._calls)
         if event:
-            faults = [code for code in calls if code]
-            payload = {"campaign": self.campaign, "last_calls": len(calls), "failed": len(faults)}
-            most = max(set(faults), key=faults.count) if faults else ""
-            emit_event(
-                event,
-                resource={
-                    "prefect.resource.id": f"leadpush.endpoint.{self.endpoint}",
-                    "prefect.resource.name": self.endpoint,
-                },
-                related=_related([self.endpoint], self.workspace),
-                payload=payload | ({"reason": most} if most else {}),
-            )
+            try:
+                self._emit(event, calls)
+            except Exception as error:  # such as that Prefect's API is away: the campaign goes on
+                get_logger("leadpush").warning("%s was not said: %s.", event, type(error).__name__)
+
+    def _emit(self, event: str, calls: Sequence[str]) -> None:
+        faults = [code for code in calls if code]
+        payload = {"campaign": self.campaign, "last_calls": len(calls), "failed": len(faults)}
+        most = max(set(faults), key=faults.count) if faults else ""
+        emit_event(
+            event,
+            resource={
+                "prefect.resource.id": f"leadpush.endpoint.{self.endpoint}",
+                "prefect.resource.name": self.endpoint,
+            },
+            related=_related([self.endpoint], self.workspace),
+            payload=payload | ({"reason": most} if most else {}),
+        )
 
     def _event(self) -> str:
         share = sum(map(bool, self._calls)) / LAST_CALLS  # of too few calls nothing is said
-        if share >= FAILING_SHARE and (not self._failing or monotonic() >= self._again_at):
+        if share >= FAILING_SHARE and monotonic() >= self._again_at:  # also if it recovered in between
             self._failing, self._again_at = True, monotonic() + AGAIN_SECONDS
             return "leadpush.endpoint.failing"
         if self._failing and len(self._calls) == LAST_CALLS and share < RECOVERED_SHARE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["cell", "code_block", "link", "table"]
+__all__ = ["cell", "code", "code_block", "link", "table"]
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$-])")
 
@@ -17,6 +17,18 @@ def cell(text: str) -> str:
     'a\\\\|b \\\\<i\\\\>\\\\*c\\\\*'
     """
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def code(text: str) -> str:
+    """Code within a line, which nothing in the text can end (CommonMark, section 6.1).
+
+    >>> code("a`b")
+    '`` a`b ``'
+    """
+    line = " ".join(text.split())
+    longest = max((len(ticks) for ticks in re.findall("`+", line)), default=0)
+    ticks = "`" * (longest + 1)
+    return f"{ticks} {line} {ticks}" if longest else f"{ticks}{line}{ticks}"
 
 
 def code_block(text: str, language: str = "") -> str:

@@ -44,6 +44,7 @@ class OpenRun:
         health: Whether each endpoint answers, by its name.
         stopped: Whether it was left by an exception; no step may begin any more.
         is_here: Whether its flow is in this process; else the database says when it is over.
+        report: Whether it shows in Prefect how it goes.
     """
 
     record: RunRecord
@@ -54,6 +55,7 @@ class OpenRun:
     health: dict[str, EndpointHealth] = field(default_factory=dict)
     stopped: bool = False
     is_here: bool = True
+    report: bool = True
     _said: set[str] = field(default_factory=set)
     _look_at: float = 0.0
 

@@ -3,42 +3,71 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from leadpush_prefect.open_runs import OpenRun
 from leadpush_prefect.store.progress import count_outcomes
+from leadpush_prefect.store.steps import list_steps, stops_before
 
-__all__ = ["ProgressLog", "progress_line"]
+__all__ = ["ProgressLog", "StepProgress", "progress_line"]
 
 EVERY_SECONDS = 5.0
 EVERY_SECONDS_ELSEWHERE = 30.0
 """Where the tasks run in other processes, and the database has to count."""
 
+JOIN_SECONDS = 2.0
+"""So long the end of a run waits for a count that is under way."""
 
-def progress_line(
-    contacts: int, done: Mapping[str, int], failed: Mapping[str, int], per_second: float
-) -> str:
+
+@dataclass(frozen=True, slots=True)
+class StepProgress:
+    """Where a step is.
+
+    Attributes:
+        node: Its name.
+        done: The contacts that it is done with.
+        failed: How many of them have failed.
+        due: How many there will be: those that the run may touch and no earlier step has stopped.
+    """
+
+    node: str
+    done: int
+    failed: int
+    due: int
+
+    def __str__(self) -> str:
+        failed = f" ({self.failed:,} failed)" if self.failed else ""
+        return f"{self.node} {self.done:,} of {self.due:,}{failed}"
+
+
+def progress_line(steps: Sequence[StepProgress], per_second: float) -> str:
     """A run's progress, in words.
 
     Args:
-        contacts: How many there are.
-        done: How many each step is done with, by node.
-        failed: How many of them have failed.
-        per_second: How many were done lately, by all steps together.
+        steps: Those that have begun.
+        per_second: How many contacts were done lately, by all steps together.
 
-    >>> progress_line(50_000, {"profile": 12_000, "offer": 8_000}, {"profile": 40}, 2_500)
-    'profile 12,000 of 50,000 (40 failed), offer 8,000 of 50,000; 2,500 per second, about 0:32 left'
+    >>> steps = StepProgress("profile", 12_000, 40, 50_000), StepProgress("offer", 8_000, 0, 49_960)
+    >>> progress_line(steps, 2_500)
+    'profile 12,000 of 50,000 (40 failed), offer 8,000 of 49,960; 2,500 per second, about 0:32 left'
     """
-    steps = [
-        f"{node} {count:,} of {contacts:,}" + (f" ({failed[node]:,} failed)" if failed.get(node) else "")
-        for node, count in done.items()
-    ]
-    left = sum(max(0, contacts - count) for count in done.values())
-    seconds = round(left / per_second) if per_second else None
-    time = f", about {seconds // 60}:{seconds % 60:02} left" if seconds is not None else ""
-    return f"{', '.join(steps)}; {per_second:,.0f} per second{time}"
+    left = sum(max(0, step.due - step.done) for step in steps)
+    time = f", about {_clock(round(left / per_second))} left" if per_second else ""
+    return f"{', '.join(map(str, steps))}; {per_second:,.0f} per second{time}"
+
+
+def _clock(seconds: int) -> str:
+    """
+    >>> _clock(32), _clock(3_725)
+    ('0:32', '1:02:05')
+    """
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
 
 
 class ProgressLog:
@@ -54,7 +83,7 @@ class ProgressLog:
         self._run = run
         self._log = log
         self._is_here = is_here
-        self._earlier: dict[str, int] = {}  # done by earlier executions, which those that failed are not
+        self._earlier: dict[str, int] = {}  # what earlier executions did, and this one does not do again
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="leadpush-progress", daemon=True)
 
@@ -65,28 +94,53 @@ class ProgressLog:
     def stop(self) -> None:
         """End; once is enough."""
         self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(JOIN_SECONDS)  # so that no line comes after the last one of the run
 
     def _work(self) -> None:
-        before, since = 0, monotonic()
+        try:
+            self._log_lines()
+        except SQLAlchemyError as error:  # the run itself will say what is wrong with its database
+            self._log.warning("No more progress is shown (%s).", type(error).__name__)
+
+    def _log_lines(self) -> None:
+        since, before = monotonic(), self._total(self._steps())
         while not self._stopped.wait(EVERY_SECONDS if self._is_here else EVERY_SECONDS_ELSEWHERE):
             if self._is_here and self._run.record.execution > 1 and not self._earlier:
-                before = self._count_earlier()
-            done, failed = self._counts()
-            total, now = sum(done.values()), monotonic()
-            if done:
-                rate = (total - before) / (now - since)
-                self._log.info("%s", progress_line(self._run.record.contacts, done, failed, rate))
+                self._earlier = self._count_earlier()  # not sooner: a short run need not wait for it
+            steps, now = self._steps(), monotonic()
+            total = self._total(steps)
+            if steps and not self._stopped.is_set():
+                self._log.info("%s", progress_line(steps, max(0, total - before) / (now - since)))
             before, since = total, now
 
-    def _count_earlier(self) -> int:
-        """Count what was done before this execution; a short one ends before that is asked."""
-        done, failed = count_outcomes(self._run.database, self._run.record)
-        now = self._run.done.copy()
-        self._earlier = {node: max(0, count - failed[node] - now[node]) for node, count in done.items()}
-        return sum(self._earlier.values())
+    def _total(self, steps: Sequence[StepProgress]) -> int:
+        """What this execution did; of tasks in other processes, all that was done."""
+        return sum(step.done - self._earlier.get(step.node, 0) for step in steps)
 
-    def _counts(self) -> tuple[dict[str, int], dict[str, int]]:
+    def _count_earlier(self) -> dict[str, int]:
+        """What was done when this execution began; a failure that stops a contact is tried again."""
+        done, failed = count_outcomes(self._run.database, self._run.record)
+        again = {s.node for s in list_steps(self._run.database, self._run.record) if s.on_failure == "stop"}
+        now, now_failed = self._run.done.copy(), self._run.failed.copy()
+        return {
+            node: max(0, count - now[node] - (failed[node] - now_failed[node] if node in again else 0))
+            for node, count in done.items()
+        }
+
+    def _steps(self) -> list[StepProgress]:
+        """The steps that have begun, in their order."""
         if self._is_here:
-            done = {node: count + self._earlier.get(node, 0) for node, count in self._run.done.copy().items()}
-            return done, self._run.failed.copy()
-        return count_outcomes(self._run.database, self._run.record)
+            here, failed = self._run.done.copy(), dict(self._run.failed)
+            done = {node: count + self._earlier.get(node, 0) for node, count in here.items()}
+        else:
+            done, failed = count_outcomes(self._run.database, self._run.record)
+        steps = list_steps(self._run.database, self._run.record)
+        nodes = {step.step: step.node for step in steps}
+        found = []
+        for step in steps:
+            if step.node in done:
+                stopped = sum(failed.get(nodes[n], 0) for n in stops_before(steps, step.step))
+                due = max(self._run.record.reachable - stopped, done[step.node])
+                found.append(StepProgress(step.node, done[step.node], failed.get(step.node, 0), due))
+        return found

@@ -23,7 +23,8 @@ def headline(summary: RunSummary) -> str:
     if summary.invalid:
         parts.append(f"{summary.invalid:,} malformed rows left out")
     simulated = "simulated: " if summary.simulate else ""
-    return f"{simulated}{summary.contacts:,} contacts: " + ", ".join(parts)
+    contacts = "1 contact" if summary.contacts == 1 else f"{summary.contacts:,} contacts"
+    return f"{simulated}{contacts}: " + ", ".join(parts)
 
 
 def step_row(step: StepSummary) -> tuple[str, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from itertools import islice
+from shlex import quote
 from uuid import UUID
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -25,16 +27,22 @@ MAX_FAILURES = 1_000
 """So many rows the table shows; the rest is exported."""
 
 EARLIER_RUNS = 10
+KEY_LENGTH = 100
 
 
 def report_key(campaign: str, what: str = "report") -> str:
     """The key of a campaign's artifacts, which is the address of their history.
 
-    >>> report_key("Renewal Reminder (EU)")
-    'campaign-renewal-reminder-eu-report'
+    A name of which letters are lost gets a digest, so that no two campaigns are one.
+
+    >>> report_key("Renewal Reminder (EU)"), report_key("Größe")
+    ('campaign-renewal-reminder-eu-report', 'campaign-gr-e-aedc3f80-report')
     """
     words = re.sub(r"[^a-z0-9]+", "-", campaign.lower()).strip("-")
-    return f"campaign-{words or 'unnamed'}-{what}"
+    if not words or not campaign.isascii() or len(words) > KEY_LENGTH:
+        digest = sha256(campaign.encode(errors="replace")).hexdigest()[:8]
+        words = f"{words[:KEY_LENGTH]}-{digest}".strip("-")
+    return f"campaign-{words}-{what}"
 
 
 def report_run(run: OpenRun, summary: RunSummary, state: str) -> None:
@@ -52,7 +60,7 @@ def report_run(run: OpenRun, summary: RunSummary, state: str) -> None:
     examples = {where: Example(contact_id, failure) for where, (contact_id, failure) in found.items()}
     page = report(record, summary, state, examples, earlier, _links(summary, earlier))
     _markdown(page, report_key(record.campaign), f"{record.campaign}: {state}")
-    if examples:
+    if examples or record.execution > 1:  # over the table of an earlier execution
         _table(run, report_key(record.campaign, "failures"))
 
 
@@ -73,7 +81,7 @@ def _table(run: OpenRun, key: str) -> None:
         }
         for contact_id, node, failure in found[:MAX_FAILURES]
     ]
-    export = f"`leadpush runs export {run.record.run_id} --to run.csv` has all contacts"
+    export = f"`leadpush runs export {quote(run.record.run_id)} --to run.csv` has all contacts"
     shown = f"The first {MAX_FAILURES:,} failures" if len(found) > MAX_FAILURES else "All failures"
     create_table_artifact(rows, key=key, description=f"{shown}; {export}.", _sync=True)  # type: ignore[call-arg]
 

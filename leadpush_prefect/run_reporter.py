@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from prefect.context import FlowRunContext
@@ -14,6 +16,9 @@ from leadpush_prefect.run_report import report_run
 from leadpush_prefect.store.summary import RunSummary, summarize
 
 __all__ = ["RunReporter"]
+
+# A signal's, in each of the ways in which a flow is left by it: Prefect's Cancel, Ctrl-C, and the end of a process.
+_STOPS = frozenset({"TerminationSignal", "KeyboardInterrupt", "CancelledError", "SystemExit"})
 
 
 class RunReporter:
@@ -56,17 +61,27 @@ class RunReporter:
             why: The name of the exception by which it was left.
         """
         self._progress.stop()
-        self._tell(summarize(self._run.database, self._run.record), f"Stopped by {why}", ended=False)
+        state = "Stopped" if why in _STOPS else f"Stopped by {why}"
+        with self._whatever_happens("report was not written"):
+            self._tell(summarize(self._run.database, self._run.record), state, ended=False)
 
     def _tell(self, summary: RunSummary, state: str, *, ended: bool) -> None:
         if FlowRunContext.get() is None:  # there is no page for it
             return
-        try:
-            report_run(self._run, summary, state)
+        # The event first: it only takes its place in a queue, which is sent while the report is written.
+        with self._whatever_happens("event was not sent"):
             emit_campaign_event(summary, state, ended=ended)
+        with self._whatever_happens("report was not written"):
+            report_run(self._run, summary, state)
+
+    @contextmanager
+    def _whatever_happens(self, what: str) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:
             self._log.warning(
-                "The report could not be written (%s): `leadpush runs show %s` has the same.",
+                "The campaign's %s (%s): `leadpush runs show %s` says how it went.",
+                what,
                 type(error).__name__,
                 self._run.record.run_id,
             )

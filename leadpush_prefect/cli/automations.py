@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from cyclopts import App
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from leadpush_prefect.cli.output import print_json, stdout
 
@@ -13,7 +16,11 @@ app = App(name="automations", help="What Prefect does by itself when an API fail
 
 @app.command
 def pause_when_failing(
-    deployment: str, *, events: int = 3, within_seconds: int = 300, json: bool = False
+    deployment: str,
+    *,
+    events: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
+    within_seconds: Annotated[int, Parameter(validator=Number(gte=1))] = 300,
+    json: bool = False,
 ) -> int:
     """Pause a campaign's deployment when an endpoint keeps failing.
 

@@ -52,8 +52,9 @@ class Deadlines:
 
     def _look(self) -> None:
         now = self.now() + EARLY_SECONDS
-        for late in [each for each in self._open if each.when <= now]:
-            late.expire()
+        late = [each for each in self._open if each.when <= now]
+        for each in sorted(late, key=lambda each: each.when):
+            each.expire()
         self._set(min((each.when for each in self._open), default=math.inf))
 
 

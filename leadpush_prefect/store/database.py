@@ -231,7 +231,6 @@ def _sqlite_engine(address: URL, connect_args: Mapping[str, object]) -> Engine:
 def _set_pragmas(connection: Any, _record: object) -> None:
     with closing(connection.cursor()) as cursor:
         cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode: no corruption, and no fsync per commit
-        cursor.execute("PRAGMA cache_size=-4096")
 
 
 def _begin(connection: Connection) -> None:

@@ -23,10 +23,9 @@ def first_failures(engine: Engine, run: RunRecord) -> dict[tuple[str, str], tupl
             here = o.run == run.key, o.step == step.step, o.status == FAILED
             first = select(o.code, func.min(o.number)).where(*here).group_by(o.code)
             for code, number in connection.execute(first).all():
-                row = connection.execute(
-                    select(contact.c.contact_id, o.detail)
-                    .where(*here, o.number == number)
-                    .where(contact.c.run == run.key, contact.c.number == number)
-                ).one()
-                found[step.node, code] = row.contact_id, read_failure(row.detail)
+                this = contact.c.run == run.key, contact.c.number == number
+                contact_id = connection.scalar(select(contact.c.contact_id).where(*this))
+                detail = connection.scalar(select(o.detail).where(*here, o.number == number))
+                if contact_id is not None and detail is not None:  # of a run that goes on it may be gone
+                    found[step.node, code] = contact_id, read_failure(detail)
     return found

@@ -871,15 +871,17 @@ async def test_deadlines_of_many() -> None:
     deadlines = Deadlines()
     ended: list[int] = []
 
-    async def wait(number: int, seconds: float) -> None:
+    async def wait(number: int, due: float, seconds: float) -> None:
         try:
-            with deadlines.until(deadlines.now() + number / 100):
+            with deadlines.until(deadlines.now() + due):
                 await asyncio.sleep(seconds)
         except TimeoutError:
             ended.append(number)
 
     numbers = [30, 5, 40, 20, 10]
-    await asyncio.gather(*(wait(number, 60) for number in numbers), *(wait(n, 0.001) for n in (15, 25, 50)))
+    late = (wait(number, number / 100, 60) for number in numbers)
+    in_time = (wait(number, 30 + number, 0.001) for number in (1, 2, 3))
+    await asyncio.gather(*late, *in_time)
     assert ended == sorted(numbers)
 
 
