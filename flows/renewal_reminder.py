@@ -19,7 +19,10 @@ Our offer for you: {{ workflow.offer.items.0.name }} at EUR {{ workflow.offer.it
 Your Acme team"""
 
 
-@flow(task_runner=ThreadPoolTaskRunner(max_workers=4))  # type: ignore[arg-type]  # Prefect's own typing
+@flow(
+    flow_run_name="renewal-reminder for {audience}",
+    task_runner=ThreadPoolTaskRunner(max_workers=4),  # type: ignore[arg-type]  # Prefect's own typing
+)
 def renewal_reminder(
     audience: Audience, workspace: str = "acme", limit: int = 0, run_id: str = ""
 ) -> State[Any]:

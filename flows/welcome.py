@@ -10,7 +10,7 @@ GREETING = (
 )
 
 
-@flow
+@flow(flow_run_name="welcome {contact_id}")
 def welcome(contact_id: str, audience: Audience, workspace: str = "acme") -> str:
     """Greet one new contact, with an offer on the pro plan.
 

@@ -136,6 +136,9 @@ class Audience(CheckedBlock, Block):
     def __bool__(self) -> bool:
         return True
 
+    def __str__(self) -> str:
+        return self.name or self.describe()
+
     def describe(self) -> str:
         """Where the contacts come from, in words."""
         if self._contacts is not None:

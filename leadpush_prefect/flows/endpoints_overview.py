@@ -26,7 +26,7 @@ KEY = "api-endpoints"
 COLUMNS = ("endpoint", "timeout", "enabled", "problems", "last test", "failed calls")
 
 
-@flow(name="API endpoints", persist_result=False)
+@flow(name="API endpoints", flow_run_name="all endpoints", persist_result=False)
 def list_api_endpoints(runs: int = 10) -> State[Any]:
     """List the endpoints by workspace: limits, problems, the last test, and how many calls failed.
 
