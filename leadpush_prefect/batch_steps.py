@@ -53,6 +53,13 @@ def fetch_batch(batch: Batch, target: PreparedEndpoint, step: Step, owner: str, 
         RunStopped: if the run was stopped; what had come is stored.
     """
     run = open_run(batch.run_id, batch.workspace)
+    with run.at_work():
+        return _fetch_batch(run, batch, target, step, owner, mock)
+
+
+def _fetch_batch(
+    run: OpenRun, batch: Batch, target: PreparedEndpoint, step: Step, owner: str, mock: Mock
+) -> Counts:
     condition = condition_of(step)
     number = _begin(run, batch, step, owner)
     reads = _Reads(

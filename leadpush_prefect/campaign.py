@@ -42,6 +42,9 @@ __all__ = ["CampaignRun", "current_run"]
 
 SHOWN_INVALID_ROWS = 10
 
+SETTLE_SECONDS = 3.0
+"""So long the report of a run that was stopped waits for its batches to store what has come."""
+
 _current: ContextVar[CampaignRun | None] = ContextVar("leadpush_campaign_run", default=None)
 
 
@@ -327,6 +330,7 @@ class CampaignRun:
         with suppress(RunBusy):  # it goes on in a later execution
             finish_run(database, record.key, "stopped", why, record.execution)
             if self._reporter:
+                self._run.wait_until_idle(SETTLE_SECONDS)
                 self._reporter.stopped(why)
 
 

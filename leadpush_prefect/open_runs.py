@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Engine
@@ -57,6 +59,7 @@ class OpenRun:
     is_here: bool = True
     report: bool = True
     _said: set[str] = field(default_factory=set)
+    _at_work: int = 0
     _look_at: float = 0.0
 
     def campaign_values(self) -> dict[str, Any]:
@@ -84,6 +87,23 @@ class OpenRun:
             self.stopped = now is None or (now.execution, now.status) != (self.record.execution, "running")
             self._look_at = monotonic() + LOOK_SECONDS
         return self.stopped
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """A batch is at work in this process."""
+        with _lock:
+            self._at_work += 1
+        try:
+            yield
+        finally:
+            with _lock:
+                self._at_work -= 1
+
+    def wait_until_idle(self, seconds: float) -> None:
+        """Wait until no batch is at work in this process, so that all that came is stored; so long at most."""
+        deadline = monotonic() + seconds
+        while self._at_work and monotonic() < deadline:
+            sleep(0.02)
 
     def say_once(self, message: str) -> bool:
         """Whether something was not yet said of this run."""

@@ -1,0 +1,148 @@
+"""What a person finds who opens the UI: Prefect's server, and one process that serves the campaigns."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import BlockDocumentCreate
+from prefect.client.schemas.objects import BlockDocument
+from prefect.client.schemas.responses import DeploymentResponse
+
+REPOSITORY = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+# As prefect.yaml, but for a time that no test will see, and no list of runs that are to come.
+DEPLOYMENTS: list[dict[str, Any]] = [
+    {
+        "name": "renewal-reminder",
+        "description": "Remind customers of their renewal.",
+        "entrypoint": "flows/renewal_reminder.py:renewal_reminder",
+        "tags": ["leadpush", "campaign"],
+        "schedules": [{"cron": "0 9 1 1 *", "timezone": "Europe/Berlin", "slug": "yearly"}],
+    },
+    {
+        "name": "test-api-endpoint",
+        "description": "Send one real request of an endpoint, and report what came of it.",
+        "entrypoint": "leadpush_prefect.flows.endpoint_test.test_api_endpoint",
+        "tags": ["leadpush"],
+    },
+    {
+        "name": "api-endpoints",
+        "description": "List the endpoints by workspace, with their problems, last tests and failures.",
+        "entrypoint": "leadpush_prefect.flows.endpoints_overview.list_api_endpoints",
+        "tags": ["leadpush"],
+    },
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Prefect, with the package's Blocks and the deployments.
+
+    Attributes:
+        url: Where its UI is.
+        client: Of its API, for what a person does not look at.
+    """
+
+    url: str
+    client: SyncPrefectClient
+
+    def delete_blocks(self) -> None:
+        """As on the first day."""
+        for document in self.client.read_block_documents():
+            self.client.delete_block_document(document.id)
+
+    def save_block(self, kind: str, name: str, **data: Any) -> BlockDocument:
+        """Save a Block as a form does, which sends whatever is in it."""
+        block_type = self.client.read_block_type_by_slug(kind)
+        schema = self.client.get_most_recent_block_schema_for_block_type(block_type.id)
+        assert schema
+        return self.client.create_block_document(
+            BlockDocumentCreate(name=name, data=data, block_type_id=block_type.id, block_schema_id=schema.id)
+        )
+
+    def stored(self, kind: str, name: str) -> dict[str, Any]:
+        """The fields of a Block as they are stored, secrets in clear."""
+        document = self.client.read_block_document_by_name(name, kind, include_secrets=True)
+        return dict(document.data)
+
+    def deployment(self, name: str) -> DeploymentResponse:
+        """A deployment by its name."""
+        [found] = [deployment for deployment in self.client.read_deployments() if deployment.name == name]
+        return found
+
+
+@contextmanager
+def running_site(home: Path) -> Iterator[Site]:
+    """The site, until it is left."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    url = f"http://127.0.0.1:{port}"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": f"{url}/api",
+        "PREFECT_UI_API_URL": f"{url}/api",  # else the page asks port 4200
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        "DO_NOT_TRACK": "1",
+    }
+    (home / "prefect.yaml").write_text(yaml.safe_dump({"deployments": DEPLOYMENTS}))
+    shutil.copytree(REPOSITORY / "flows", home / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+    prefect, leadpush = str(BIN / "prefect"), str(BIN / "leadpush")
+
+    with _running([prefect, "server", "start", "--host", "127.0.0.1", "--port", port], home, environment):
+        eventually(lambda: _is_up(f"{url}/api/health"), 120)
+        register = [prefect, "block", "register", "-m", "leadpush_prefect"]
+        subprocess.run(register, env=environment, cwd=home, check=True, capture_output=True, timeout=120)
+        with (
+            _running([leadpush, "serve", "--file", "prefect.yaml"], home, environment),
+            SyncPrefectClient(f"{url}/api") as client,
+        ):
+            eventually(lambda: len(client.read_deployments()) == len(DEPLOYMENTS), 60)
+            yield Site(url, client)
+
+
+@contextmanager
+def _running(command: list[str], home: Path, environment: dict[str, str]) -> Iterator[None]:
+    """A process, as long as the block lasts. What it says is in a file of its name."""
+    log = home / f"{Path(command[0]).name}.log"
+    with (
+        log.open("w") as said,
+        subprocess.Popen(command, env=environment, cwd=home, stdout=said, stderr=said) as process,
+    ):
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def eventually(ask: Callable[[], Any], seconds: float = 60) -> Any:
+    """The first answer that is true."""
+    deadline = time.monotonic() + seconds
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.2)
+    return answer
+
+
+def _is_up(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,31 @@
+"""A campaign's times, on the page of its deployment."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.forms import fill_form, pick_block
+from tests.browser.site import Site, eventually
+from tests.browser.steps import open_deployment
+
+
+@pytest.mark.usefixtures("blocks")
+def test_schedules(page: Page, site: Site) -> None:
+    """A schedule is paused by its switch; another one gets a time and a parameter of its own."""
+    open_deployment(page, "renewal-reminder")
+    page.get_by_role("switch", name="toggle At 09:00 AM").click()
+    eventually(lambda: [False] == [each.active for each in site.deployment("renewal-reminder").schedules])
+
+    page.get_by_role("button", name="Schedule", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("tab", name="Cron").click()
+    dialog.get_by_role("textbox", name="Value").fill("0 7 2 1 *")
+    pick_block(dialog, "audience", "customers")
+    fill_form(dialog, {"limit": "20"})
+    dialog.get_by_role("button", name="Save").click()
+    page.get_by_role("switch", name="toggle At 07:00 AM").wait_for()
+    [added] = [each for each in site.deployment("renewal-reminder").schedules if each.active]
+    assert "0 7 2 1 *" == added.schedule.cron  # type: ignore[union-attr]
+    assert {"audience", "limit"} == set(added.parameters)
+    assert 20 == added.parameters["limit"]
