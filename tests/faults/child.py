@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,8 @@ async def astoppable(run_id: str, url: str, contacts: int) -> Any:
 
 
 def main(how: str, *arguments: str) -> None:
+    # A shell that was itself put in the background has its children ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if how == "serve":
         url, contacts, workers, pid_file = arguments
         parameters = {"run_id": "", "url": url, "contacts": int(contacts), "pid_file": pid_file}
