@@ -15,8 +15,8 @@ EARLY_SECONDS = 0.001
 class Deadlines:
     """The deadlines of many tasks of one event loop.
 
-    It does what `asyncio.timeout` does, which makes and drops a timer each time: a fifth of all that a request
-    may cost. Here the one timer goes to the earliest deadline, and looks who is late when it gets there, which
+    It does what `asyncio.timeout` does, which makes and drops a timer each time: a seventh of all that a request
+    costs. Here the one timer goes to the earliest deadline, and looks who is late when it gets there, which
     is seldom before one is: whoever came later is due later, where the same time is allowed to each.
 
     >>> async def ask() -> None:

@@ -1,7 +1,7 @@
 """What sends requests: aiohttp's pool and parser, guarded.
 
 Connections, names, TLS and the reading of answers are aiohttp's. The request is ours to write, byte for byte,
-and so is the deadline: `aiohttp.ClientSession` rebuilds both for each request, which costs more than all the rest.
+and so is the deadline: `aiohttp.ClientSession` rebuilds both for each request, which costs as much as all the rest.
 
 It answers with an `Answer`, or raises `TransportFailed` with a `Reason`. Messages name the host and never the
 path, the query or an exception's own text, since a URL may hold what a contact would not like to read in a log.
