@@ -54,6 +54,8 @@ class EndpointConfig:
     max_concurrency: int = 16
     requests_per_second: float = 0.0
     max_attempts: int = 3
+    follow_redirects: bool = False
+    reuse_connections: bool = True
 
     def header(self, name: str) -> str | None:
         """The template of a header, whatever the case of its name."""

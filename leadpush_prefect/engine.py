@@ -193,7 +193,7 @@ class Engine:
     def __init__(self) -> None:
         self.loop = _new_event_loop()
         self._lanes: dict[Hashable, Lane] = {}
-        self._transports: dict[tuple[str, ...], AiohttpTransport] = {}
+        self._transports: dict[Hashable, AiohttpTransport] = {}
         self._feeds: set[Feed] = set()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self.loop.run_forever, name="leadpush-engine", daemon=True)
@@ -227,10 +227,11 @@ class Engine:
 
     def transport(self, target: PreparedEndpoint) -> Transport:
         """The connections of a workspace's policy (loop thread)."""
-        networks = target.workspace.allowed_networks
-        transport = self._transports.get(networks)
+        networks, reuse = target.workspace.allowed_networks, target.endpoint.config.reuse_connections
+        transport = self._transports.get((networks, reuse))
         if transport is None:
-            transport = self._transports[networks] = AiohttpTransport(parse_networks(networks))
+            transport = AiohttpTransport(parse_networks(networks), reuse=reuse)
+            self._transports[networks, reuse] = transport
         return transport
 
     def call_soon(self, callback: Callable[..., None], *arguments: Any) -> None:

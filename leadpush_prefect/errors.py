@@ -128,7 +128,7 @@ class Reason(StrEnum):
     REDIRECT = (
         "redirect",
         "The API redirects to another URL, which is not followed.",
-        "Put the final URL into the endpoint.",
+        "Put the final URL into the endpoint, or switch its follow_redirects on.",
     )
     HTTP_STATUS = (
         "http_status",

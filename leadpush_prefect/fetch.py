@@ -17,12 +17,14 @@ from typing import Any
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.json_text import check_json
+from leadpush_prefect.keeping import kept
 from leadpush_prefect.masking import Masker
 from leadpush_prefect.network.body import EXCERPT_BYTES
 from leadpush_prefect.network.hosts import host_allowed
 from leadpush_prefect.network.retries import retry_delay
 from leadpush_prefect.outcome import Failure, Outcome, Status
 from leadpush_prefect.prepared import PreparedEndpoint
+from leadpush_prefect.redirects import MAX_REDIRECTS, REDIRECTS, RedirectRefused, redirected
 from leadpush_prefect.templates import TemplateFailed
 from leadpush_prefect.wire import Answer, RenderedRequest, Transport, TransportFailed
 
@@ -63,7 +65,7 @@ async def attempt(
         wait_for_turn: The endpoint's limit of requests per second.
     """
     started = perf_counter()
-    endpoint, workspace = call.target.endpoint, call.target.workspace
+    endpoint = call.target.endpoint
     try:
         request = call.request or render(call)
         await wait_for_turn()
@@ -72,9 +74,11 @@ async def attempt(
         answer = await transport.send(
             request,
             timeout_seconds=endpoint.config.timeout_seconds,
-            max_response_bytes=workspace.max_response_bytes,
+            max_response_bytes=call.target.workspace.max_response_bytes,
         )
-        output = read_output(answer)
+        if endpoint.config.follow_redirects and answer.status in REDIRECTS:
+            answer = await _follow(call, request, answer, transport, started)
+        output = kept(read_output(answer), call.target.keep)
         seconds = perf_counter() - started
         return Outcome(Status.FETCHED, output, None, seconds, call.attempt, len(answer.body))
     except TemplateFailed as failed:
@@ -94,6 +98,34 @@ async def attempt(
         return _failed(call, started, Failure(Reason.UNEXPECTED_ERROR, message))
 
 
+async def _follow(
+    call: Call, request: RenderedRequest, answer: Answer, transport: Transport, started: float
+) -> Answer:
+    """The answer at the end of redirects, within the deadline of the attempt."""
+    config, workspace = call.target.endpoint.config, call.target.workspace
+    for _ in range(MAX_REDIRECTS):
+        where = answer.headers.get("location")
+        if answer.status not in REDIRECTS or where is None:
+            return answer
+        try:
+            request = redirected(request, answer.status, where, call.target.endpoint.mask)
+        except RedirectRefused as refused:
+            message = f"The API redirects (HTTP {answer.status}) {refused}."
+            raise _NoOutput(Reason.REDIRECT, message, answer) from None
+        try:
+            _check_host(call, request)
+            answer = await transport.send(
+                request,
+                timeout_seconds=max(0.0, started + config.timeout_seconds - perf_counter()),
+                max_response_bytes=workspace.max_response_bytes,
+            )
+        except TransportFailed as failed:  # whatever became of this one, the first request was sent
+            raise TransportFailed(failed.reason, failed.message, sent=True) from None
+    if answer.status in REDIRECTS:
+        raise _NoOutput(Reason.REDIRECT, f"The API redirects more than {MAX_REDIRECTS} times.", answer)
+    return answer
+
+
 def render(call: Call) -> RenderedRequest:
     """The call's request, if its host may be called.
 
@@ -101,14 +133,16 @@ def render(call: Call) -> RenderedRequest:
         TemplateFailed: if a template cannot be rendered for this contact.
         TransportFailed: `host_not_allowed`.
     """
-    request = call.target.endpoint.render(call.values)
+    request = call.request = call.target.endpoint.render(call.values)
+    _check_host(call, request)
+    return request
+
+
+def _check_host(call: Call, request: RenderedRequest) -> None:
     allowed = call.target.workspace.allowed_hosts
     if allowed and not host_allowed(request.host, allowed):
         message = f"{request.host} is not among the workspace's allowed_hosts."
-        call.request = request
         raise TransportFailed(Reason.HOST_NOT_ALLOWED, message, sent=False)
-    call.request = request
-    return request
 
 
 def render_failure(failed: TemplateFailed) -> Failure:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from leadpush_prefect.config import EndpointConfig, WorkspaceConfig
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
+from leadpush_prefect.keeping import Paths
 from leadpush_prefect.problems import endpoint_problems
 from leadpush_prefect.request import CompiledEndpoint, compile_endpoint
 from leadpush_prefect.templates import TemplateFailed
@@ -21,10 +22,12 @@ class PreparedEndpoint:
     Attributes:
         endpoint: Its templates, compiled.
         workspace: Where it is called, and so within which limits.
+        keep: Which parts of an answer are kept; none: all of it.
     """
 
     endpoint: CompiledEndpoint
     workspace: WorkspaceConfig
+    keep: Paths = ()
 
     @property
     def name(self) -> str:
@@ -64,7 +67,7 @@ def prepare(
     if errors:
         raise _refused(endpoint, Reason.ENDPOINT_INVALID, *errors)
     try:
-        return PreparedEndpoint(compile_endpoint(endpoint), workspace)
+        return PreparedEndpoint(compile_endpoint(endpoint, bounded=bool(workspace.allowed_hosts)), workspace)
     except TemplateFailed as failed:  # such as a secret that no header can hold
         problem = Problem("error", failed.field, failed.message, failed.reason.remedy)
         raise _refused(endpoint, Reason.ENDPOINT_INVALID, problem) from None

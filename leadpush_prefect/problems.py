@@ -181,7 +181,8 @@ def _url_problems(
     if not url:
         yield error("url", "It is empty.", "Give the API's URL, such as https://api.example.com/customers.")
         return
-    unfit = list(_compiles("url", lambda: compile_url(endpoint), templates)) or list(
+    bounded = workspace is not None and bool(workspace.allowed_hosts)
+    unfit = list(_compiles("url", lambda: compile_url(endpoint, bounded=bounded), templates)) or list(
         _literal_url_problems(url)
     )
     yield from unfit

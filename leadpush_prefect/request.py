@@ -25,7 +25,7 @@ from leadpush_prefect.templates import (
     compile_json,
     compile_template,
 )
-from leadpush_prefect.templates.places import OTHER_BODY
+from leadpush_prefect.templates.places import BOUNDED_URL, OTHER_BODY
 from leadpush_prefect.wire import RenderedRequest
 
 __all__ = [
@@ -72,8 +72,12 @@ class CompiledEndpoint:
     templates: tuple[Template, ...]
 
 
-def compile_endpoint(endpoint: EndpointConfig) -> CompiledEndpoint:
+def compile_endpoint(endpoint: EndpointConfig, *, bounded: bool = False) -> CompiledEndpoint:
     """Compile an endpoint's templates.
+
+    Args:
+        endpoint: The endpoint.
+        bounded: Whether the workspace says which hosts may be called, so that any value may stand in the host.
 
     Raises:
         TemplateFailed: the first one that can never be rendered.
@@ -84,7 +88,7 @@ def compile_endpoint(endpoint: EndpointConfig) -> CompiledEndpoint:
         >>> crm.render({"contact": {"_id": "a/b"}}).url
         'https://crm.example/a%2Fb?full=true'
     """
-    url = compile_url(endpoint)
+    url = compile_url(endpoint, bounded=bounded)
     query = tuple(_compile_query(endpoint))
     headers = tuple(_compile_headers(endpoint))
     body = compile_body(endpoint)
@@ -109,10 +113,14 @@ def compile_endpoint(endpoint: EndpointConfig) -> CompiledEndpoint:
     return CompiledEndpoint(endpoint, render, Masker(secrets.values()), templates)
 
 
-def compile_url(endpoint: EndpointConfig) -> Template:
+def compile_url(endpoint: EndpointConfig, *, bounded: bool = False) -> Template:
     """The template of the URL, in which no secret may stand: URLs are logged by everybody."""
     template = compile_template(
-        endpoint.url.strip(), URL, field="url", roots=ENDPOINT_ROOTS, missing=_missing(endpoint)
+        endpoint.url.strip(),
+        BOUNDED_URL if bounded else URL,
+        field="url",
+        roots=ENDPOINT_ROOTS,
+        missing=_missing(endpoint),
     )
     if any(path[0] == "secrets" for path in template.paths):
         _refuse_url(

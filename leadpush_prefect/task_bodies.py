@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +26,7 @@ from leadpush_prefect.contact_steps import afetch_contact, fetch_contact, render
 from leadpush_prefect.context import CampaignContext
 from leadpush_prefect.engine import engine
 from leadpush_prefect.errors import LeadpushError
+from leadpush_prefect.keeping import keep_paths
 from leadpush_prefect.loading import load_block
 from leadpush_prefect.open_runs import open_run
 from leadpush_prefect.prepared import PreparedEndpoint
@@ -42,11 +45,12 @@ def fetch(
     node: str,
     when: str,
     on_failure: str,
+    keep: Sequence[str],
     mock_response: Any,
     mock_status: int,
 ) -> Target:
     """The body of `fetch_api_data`."""
-    prepared, step = _prepare(target, endpoint, output_key, node, when, on_failure)
+    prepared, step = _prepare(target, endpoint, output_key, node, when, on_failure, keep)
     mock = _mock(target, step, mock_response, mock_status)
     if isinstance(target, CampaignContext):
         return fetch_contact(target, prepared, step, mock)
@@ -61,11 +65,12 @@ async def afetch(
     node: str,
     when: str,
     on_failure: str,
+    keep: Sequence[str],
     mock_response: Any,
     mock_status: int,
 ) -> Target:
     """The body of `afetch_api_data`: one contact on the caller's loop, a batch in a thread."""
-    prepared, step = _prepare(target, endpoint, output_key, node, when, on_failure)
+    prepared, step = _prepare(target, endpoint, output_key, node, when, on_failure, keep)
     mock = _mock(target, step, mock_response, mock_status)
     if isinstance(target, CampaignContext):
         return await afetch_contact(target, prepared, step, mock)
@@ -111,7 +116,13 @@ def load_ahead(endpoint: object) -> None:
 
 
 def _prepare(
-    target: Target, endpoint: ApiEndpoint | str, output_key: str, node: str, when: str, on_failure: str
+    target: Target,
+    endpoint: ApiEndpoint | str,
+    output_key: str,
+    node: str,
+    when: str,
+    on_failure: str,
+    keep: Sequence[str],
 ) -> tuple[PreparedEndpoint, Step]:
     block = load_block(ApiEndpoint, endpoint, field="endpoint") if isinstance(endpoint, str) else endpoint
     if not isinstance(block, ApiEndpoint):
@@ -120,9 +131,11 @@ def _prepare(
         )
     if not output_key:
         raise ValueError("output_key is empty. Later steps read the output as {{ workflow.OUTPUT_KEY }}.")
-    step = Step(node or output_key, output_key, "fetch", block.name, when, on_failure)
+    paths = keep_paths(keep)
+    detail = f"keep {paths}" if paths else ""
+    step = Step(node or output_key, output_key, "fetch", block.name, when, on_failure, detail)
     step.check()
-    return block.prepare(_workspace(target)), step
+    return replace(block.prepare(_workspace(target)), keep=paths), step
 
 
 def _workspace(target: Target) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from leadpush_prefect import task_bodies
@@ -41,6 +42,7 @@ class _Fetch(_Submittable, Protocol):
         node: str = "",
         when: str = "",
         on_failure: OnFailure = "stop",
+        keep: Sequence[str] = (),
         mock_response: Any = None,
         mock_status: int = 200,
     ) -> CampaignContext: ...
@@ -54,6 +56,7 @@ class _Fetch(_Submittable, Protocol):
         node: str = "",
         when: str = "",
         on_failure: OnFailure = "stop",
+        keep: Sequence[str] = (),
         mock_response: Any = None,
         mock_status: int = 200,
     ) -> Batch: ...
@@ -70,6 +73,7 @@ class _AsyncFetch(_Submittable, Protocol):
         node: str = "",
         when: str = "",
         on_failure: OnFailure = "stop",
+        keep: Sequence[str] = (),
         mock_response: Any = None,
         mock_status: int = 200,
     ) -> CampaignContext: ...
@@ -83,6 +87,7 @@ class _AsyncFetch(_Submittable, Protocol):
         node: str = "",
         when: str = "",
         on_failure: OnFailure = "stop",
+        keep: Sequence[str] = (),
         mock_response: Any = None,
         mock_status: int = 200,
     ) -> Batch: ...
@@ -121,6 +126,7 @@ def _fetch_api_data(
     node: str = "",
     when: str = "",
     on_failure: OnFailure = "stop",
+    keep: Sequence[str] = (),
     mock_response: Any = None,
     mock_status: int = 200,
 ) -> CampaignContext | Batch:
@@ -135,6 +141,8 @@ def _fetch_api_data(
             is skipped at this step. Empty: every contact.
         on_failure: `stop`: the contact's workflow ends where it fails (and a task for one contact fails);
             `continue`: it goes on without the output, and later steps must cope.
+        keep: Which parts of the answer are stored, such as `["plan", "account.id"]`: what no later step reads need
+            not lie in a database. Of an array, each element is limited the same way. Empty: all of it.
         mock_response: The answer in a simulated run: an object or a list, or its text. Ignored in a live run.
         mock_status: The HTTP status of that answer. Default 200.
 
@@ -162,7 +170,9 @@ def _fetch_api_data(
         >>> welcome({"id": 7})
         'pro'
     """
-    return task_bodies.fetch(target, endpoint, output_key, node, when, on_failure, mock_response, mock_status)
+    return task_bodies.fetch(
+        target, endpoint, output_key, node, when, on_failure, keep, mock_response, mock_status
+    )
 
 
 async def _afetch_api_data(
@@ -173,6 +183,7 @@ async def _afetch_api_data(
     node: str = "",
     when: str = "",
     on_failure: OnFailure = "stop",
+    keep: Sequence[str] = (),
     mock_response: Any = None,
     mock_status: int = 200,
 ) -> CampaignContext | Batch:
@@ -189,7 +200,7 @@ async def _afetch_api_data(
         ```
     """
     return await task_bodies.afetch(
-        target, endpoint, output_key, node, when, on_failure, mock_response, mock_status
+        target, endpoint, output_key, node, when, on_failure, keep, mock_response, mock_status
     )
 
 

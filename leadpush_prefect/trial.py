@@ -169,7 +169,9 @@ class _Recording:
 
 
 async def _try(target: PreparedEndpoint, context: CampaignContext) -> Trial:
-    network = PhaseTransport(parse_networks(target.workspace.allowed_networks))
+    network = PhaseTransport(
+        parse_networks(target.workspace.allowed_networks), reuse=target.endpoint.config.reuse_connections
+    )
     recording = _Recording(network)
     call = new_call(_without_retries(target), context)
     try:

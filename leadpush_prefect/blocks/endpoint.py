@@ -49,6 +49,9 @@ class ApiEndpoint(CheckedBlock, Block):
         max_concurrency: Requests at once, in one process. Default 16.
         requests_per_second: In one process; 0 for no limit.
         max_attempts: How often a request is sent at most, the first time included. Default 3.
+        follow_redirects: Whether redirects are followed, 5 at most, each within the workspace's limits. To another
+            origin (scheme, host and port) goes only a GET, with no header of the endpoint's own. Default False.
+        reuse_connections: Whether a connection to the API carries one request after the other. Default True.
 
     Example:
         Load a saved endpoint and use it in a flow:
@@ -78,6 +81,8 @@ class ApiEndpoint(CheckedBlock, Block):
         "max_concurrency": tolerance.integer,
         "requests_per_second": tolerance.number,
         "max_attempts": tolerance.integer,
+        "follow_redirects": tolerance.switch,
+        "reuse_connections": tolerance.switch,
     }
 
     workspace: str = Field(
@@ -150,6 +155,16 @@ class ApiEndpoint(CheckedBlock, Block):
         title="Attempts",
         description="How often a request is sent at most when the API fails in a way that may pass.",
     )
+    follow_redirects: bool = Field(
+        default=False,
+        title="Follow redirects",
+        description="Up to 5. Headers, secrets and body do not go to another host.",
+    )
+    reuse_connections: bool = Field(
+        default=True,
+        title="Reuse connections",
+        description="Off: each request gets a connection of its own, for an API that mixes up its answers.",
+    )
 
     _unusable: list[Problem] = PrivateAttr(default_factory=list)
     _prepared: PreparedEndpoint | None = PrivateAttr(default=None)
@@ -176,6 +191,8 @@ class ApiEndpoint(CheckedBlock, Block):
             max_concurrency=self.max_concurrency,
             requests_per_second=self.requests_per_second,
             max_attempts=self.max_attempts,
+            follow_redirects=self.follow_redirects,
+            reuse_connections=self.reuse_connections,
         )
 
     def problems(self, workspace: Workspace | WorkspaceConfig | None = None) -> list[Problem]:

@@ -41,13 +41,14 @@ def split_url(url: str) -> tuple[str, str]:
     return origin, target if target.startswith("/") else f"/{target}"
 
 
-def request_bytes(request: RenderedRequest, host: str, target: str) -> bytes:
+def request_bytes(request: RenderedRequest, host: str, target: str, *, close: bool = False) -> bytes:
     """The whole request: its line, `Host`, `Content-Length` where it has a body or could have one, its headers.
 
     Args:
         request: The request.
         host: What stands in `Host`.
         target: As of `split_url`.
+        close: Whether the connection ends with the answer (RFC 9112, section 9.6).
 
     Raises:
         ValueError: if a header would end its line, or is the connection's own (Host, Content-Length,
@@ -62,7 +63,8 @@ def request_bytes(request: RenderedRequest, host: str, target: str) -> bytes:
     if _CONTROL.search("".join([value for _, value in headers])):
         raise ValueError("A header holds CR, LF, NUL or another control character.")
     length = f"Content-Length: {len(body or b'')}\r\n" if body is not None or request.method != "GET" else ""
-    head = f"{request.method} {target} HTTP/1.1\r\nHost: {host}\r\n{length}{lines}\r\n"
+    last = "Connection: close\r\n" if close else ""
+    head = f"{request.method} {target} HTTP/1.1\r\nHost: {host}\r\n{length}{lines}{last}\r\n"
     return head.encode() + body if body else head.encode()
 
 

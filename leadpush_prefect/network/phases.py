@@ -40,6 +40,7 @@ class PhaseTransport(AiohttpTransport):
 
     Args:
         allowed_networks: Networks that may be connected although they are not public.
+        reuse: Whether the connection could carry another request.
         resolver: Resolves names; the operating system if None.
         ssl_context: Which certificates to trust; those that the operating system trusts if None.
 
@@ -65,6 +66,7 @@ class PhaseTransport(AiohttpTransport):
         self,
         allowed_networks: tuple[Network, ...] = (),
         *,
+        reuse: bool = True,
         resolver: AbstractResolver | None = None,
         ssl_context: SSLContext | None = None,
     ) -> None:
@@ -72,7 +74,9 @@ class PhaseTransport(AiohttpTransport):
         self._timed_resolver = _TimedResolver(resolver or DefaultResolver(), self._stopwatch)
         self._uses_tls = False
         self.failed_in: Phase | None = None
-        super().__init__(allowed_networks, resolver=self._timed_resolver, ssl_context=ssl_context)
+        super().__init__(
+            allowed_networks, reuse=reuse, resolver=self._timed_resolver, ssl_context=ssl_context
+        )
 
     @property
     def phases(self) -> Mapping[Phase, float]:

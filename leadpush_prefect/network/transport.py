@@ -9,14 +9,18 @@ path, the query or an exception's own text, since a URL may hold what a contact 
 
 from __future__ import annotations
 
+import asyncio
+import select
 import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from ssl import SSLContext
 from typing import NamedTuple
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import AddrInfoType, Connection
 from aiohttp.http import HttpProcessingError
 from aiohttp.http_parser import RawResponseMessage
@@ -57,6 +61,7 @@ class AiohttpTransport:
 
     Args:
         allowed_networks: Networks that may be connected although they are not public.
+        reuse: Whether a connection carries more than one request.
         resolver: Resolves names; the operating system if None.
         ssl_context: Which certificates to trust; those that the operating system trusts if None.
 
@@ -79,14 +84,17 @@ class AiohttpTransport:
         self,
         allowed_networks: Sequence[Network] = (),
         *,
+        reuse: bool = True,
         resolver: AbstractResolver | None = None,
         ssl_context: SSLContext | None = None,
     ) -> None:
         self._allowed_networks = tuple(allowed_networks)
+        self._reuse = reuse
         self._resolver = resolver
         self._ssl_context = ssl_context
         self._opened: tuple[aiohttp.TCPConnector, Deadlines] | None = None
         self._origins: dict[str, _Origin] = {}
+        self._used: WeakSet[ResponseHandler] = WeakSet()
         self._closed = False
 
     async def send(
@@ -109,13 +117,13 @@ class AiohttpTransport:
         pool, deadlines = self._open()
         origin_text, target = split_url(request.url)
         origin = self._origin(origin_text)
-        message = request_bytes(request, origin.host, target)
+        message = request_bytes(request, origin.host, target, close=not self._reuse)
         deadline = deadlines.now() + timeout_seconds
         connection: Connection | None = None
         sent = whole = False
         try:
             with deadlines.until(deadline):
-                connection = await pool.connect(origin.connects, [], _NO_TIMEOUT)
+                connection = await self._connect(pool, origin)
                 sent = True  # from here on, a byte may have been
                 head, body = await self._exchange(connection, message)
                 if 200 <= head.code < 300:
@@ -130,6 +138,20 @@ class AiohttpTransport:
             if connection is not None:
                 _give_back(connection, whole)
         raise failure  # here, so that it carries no exception whose text holds the URL
+
+    async def _connect(self, pool: aiohttp.TCPConnector, origin: _Origin) -> Connection:
+        """A new connection, or one on which nothing has come since its last answer."""
+        while True:
+            connection = await pool.connect(origin.connects, [], _NO_TIMEOUT)
+            protocol = connection.protocol
+            if protocol is None or protocol not in self._used:
+                if protocol is not None:
+                    self._used.add(protocol)
+                return connection
+            protocol.set_parser(None, None)
+            if not _has_unread(connection):
+                return connection
+            _give_back(connection, whole=False)
 
     async def _exchange(
         self, connection: Connection, message: bytes
@@ -172,7 +194,8 @@ class AiohttpTransport:
         return aiohttp.TCPConnector(
             limit=0,
             limit_per_host=0,
-            keepalive_timeout=KEEPALIVE_SECONDS,
+            force_close=not self._reuse,
+            keepalive_timeout=KEEPALIVE_SECONDS if self._reuse else None,
             ttl_dns_cache=DNS_CACHE_SECONDS,
             resolver=self._resolver,
             ssl=self._ssl_context or True,
@@ -235,12 +258,41 @@ def _is_sent(connection: Connection) -> bool:
 
 def _give_back(connection: Connection, whole: bool) -> None:
     """Let another request have the connection, if this one has read all that it asked for."""
-    if whole:
+    protocol = connection.protocol
+    if whole and protocol is not None:
         connection.release()
+        if protocol.transport is not None:  # the pool has kept it
+            protocol.set_parser(_Unasked(protocol.transport), None)
         return
     if connection.transport is not None:
         connection.transport.abort()  # merely closed, it would first send what is still to be sent
     connection.close()
+
+
+class _Unasked:
+    """What reads an idle connection: whatever comes, nobody has asked for it, and nobody shall take it for the
+    answer to the next request (RFC 9112, section 9.3.1)."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self._transport.abort()
+        return True, b""
+
+    def feed_eof(self) -> None:
+        """The server has closed it, as it may."""
+
+
+def _has_unread(connection: Connection) -> bool:
+    """Whether something has come that the event loop has not seen yet, be it the server's goodbye."""
+    assert connection.transport is not None
+    socket_there = connection.transport.get_extra_info("socket")
+    if not hasattr(select, "poll"):  # on Windows
+        return bool(select.select([socket_there], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(socket_there.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def _read_whole(head: RawResponseMessage, body: StreamReader, limit: int) -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -21,6 +21,7 @@ from leadpush_prefect.json_text import to_json, to_text
 from leadpush_prefect.templates.values import Missing, Nothing, TemplateFailed
 
 __all__ = [
+    "BOUNDED_URL",
     "CONDITION",
     "ESCAPES",
     "FORM",
@@ -87,6 +88,20 @@ def _origin(text: str) -> str:
     return _url_literal(frozenset({"start"}), text.strip())  # the workspace's author wrote it
 
 
+_HOST_LABELS = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+
+
+def _host_name(value: Any, path: str) -> str:
+    _must_be_there(value, path, "the host of a URL")
+    text = to_text(value)
+    if not _HOST_LABELS.fullmatch(text):  # nothing that would end the host, or be read as another one
+        raise TemplateFailed(
+            Reason.TEMPLATE_INVALID,
+            f"{path} stands in the host of a URL, and is not letters, digits, dashes and single dots.",
+        )
+    return text
+
+
 def _path_segment(value: Any, path: str) -> str:
     if type(value) is not str:
         _must_be_there(value, path, "the path of a URL")
@@ -141,6 +156,7 @@ def _truth(value: Any, _path: str = "") -> str:
 ESCAPES: Mapping[str, Callable[[Any, str], str]] = {
     "text": _text,
     "host": _host,
+    "host name": _host_name,
     "path segment": _path_segment,
     "query value": _query,
     "form value": _form,
@@ -180,7 +196,7 @@ CONDITION = Place("a condition", "", _same, _always("truth"))
 
 # A URL: host, then path, then query (RFC 3986, section 3)
 
-_BEFORE_PATH = frozenset({"start", "variable", "host"})
+_BEFORE_PATH = frozenset({"start", "variable", "host", "port"})
 _SCHEME = re.compile(r"\s*https?://", re.IGNORECASE)
 _PATH_BEGINS = re.compile(r"[/?#]")
 _NOT_IN_URL = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]")
@@ -193,8 +209,10 @@ def _feed_url(state: State, text: str) -> State:
         return _feed_url("host", text.split("://", 1)[1])
     if state == "variable" and text:
         state = "host"
-    if state == "host" and (at := _PATH_BEGINS.search(text)):
+    if state in ("host", "port") and (at := _PATH_BEGINS.search(text)):
         return _feed_url("path", text[at.start() :])
+    if state == "host" and ":" in text.rpartition("]")[2]:
+        return "port"
     if state == "path" and (at := re.search(r"[?#]", text)):
         return _feed_url("query" if at[0] == "?" else "fragment", text[at.end() :])
     if ("#" in text and state == "query") or state == "fragment":
@@ -210,10 +228,17 @@ def _escape_url(states: frozenset[State], path: str) -> str:
             raise TemplateFailed(
                 Reason.TEMPLATE_INVALID,
                 f"{path} stands in the scheme, host or port. Only the workspace's own variables may stand "
-                "there: begin with https://, or with {{ workspace.variables.NAME }}.",
+                "there: begin with https://, or with {{ workspace.variables.NAME }}. Other values may stand in "
+                "the host only where the workspace's allowed_hosts bounds it.",
             )
         return "host"
     return "path segment" if "path" in states else "query value"
+
+
+def _escape_bounded_url(states: frozenset[State], path: str) -> str:
+    if states == {"host"} and not path.startswith(VARIABLE):
+        return "host name"
+    return _escape_url(states, path)
 
 
 def _url_literal(states: frozenset[State], text: str) -> str:
@@ -240,6 +265,9 @@ URL = Place(
     unwrapped="urlencode",
     blocks=False,
 )
+
+BOUNDED_URL = replace(URL, escape=_escape_bounded_url)
+"""A URL of which the host is compared with a list before it is called, so that any value may stand in it."""
 
 
 # JSON that is only JSON when it is rendered: a value is escaped by whether it stands inside a string
