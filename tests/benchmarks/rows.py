@@ -17,6 +17,8 @@ RUN_ID = "a-large-run"
 SIDES = {
     "aiohttp": Side("baselines.aiohttp_loop", {"contacts": 50_000}, {"contacts": 2_000}),
     "one-step": Side("ours.one_step", {"contacts": 50_000}, {"contacts": 2_000}),
+    "guarded": Side("ours.one_step", {"contacts": 30_000}, {"contacts": 2_000}),
+    "unguarded": Side("ours.unguarded", {"contacts": 30_000}, {"contacts": 2_000}),
     "campaign": Side("ours.campaign", {"contacts": 200_000}, {"contacts": 2_000}),
     "slow-api": Side(
         "ours.one_step",
@@ -174,6 +176,10 @@ GROUPS = (
     (
         Row("reporting", "a campaign flow of 50,000 with log, report and events", "without",
             "reported", "not-reported", SECONDS, "<=", 1.05),
+    ),
+    (
+        Row("guard", "one GET step, guarded", "the same with the guard taken out",
+            "guarded", "unguarded", RATE, ">=", 0.95),
     ),
 )  # fmt: skip
 

@@ -1,0 +1,40 @@
+"""The same as `one_step` with the guard taken out, for what the guard costs. Nobody should run anything like it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from leadpush_prefect import fetch, request
+from leadpush_prefect.network import message, transport
+from leadpush_prefect.network.addresses import Verdict
+from tests.benchmarks.ours import one_step
+from tests.benchmarks.result import Result
+
+# Where requests may go, what may stand in them, what a connection may have said meanwhile, and how much comes back.
+TAKEN_OUT: tuple[tuple[Any, str, Any], ...] = (
+    (transport, "judge", lambda address, allowed: Verdict(True, "public", address)),
+    (fetch, "_check_host", lambda call, rendered: None),
+    (request, "check_url", lambda url: url),
+    (request, "check_header", lambda field, value: value),
+    (message, "_check_names", lambda method, names: None),
+    (message, "split_url", lambda url: ("/".join(url.split("/", 3)[:3]), "/" + url.split("/", 3)[3])),
+    (transport, "split_url", lambda url: ("/".join(url.split("/", 3)[:3]), "/" + url.split("/", 3)[3])),
+    (transport.AiohttpTransport, "_connect", lambda self, pool, origin: _connect(pool, origin)),
+    (
+        transport,
+        "_give_back",
+        lambda connection, whole: connection.release() if whole else connection.close(),
+    ),
+    (transport, "_read_whole", lambda head, body, limit: body.read()),
+)
+
+
+def run(url: str, contacts: int, max_concurrency: int = 64) -> Result:
+    for owner, name, replacement in TAKEN_OUT:
+        assert hasattr(owner, name), f"{owner} has no {name}: the guard is elsewhere"
+        setattr(owner, name, replacement)
+    return one_step.run(url, contacts, max_concurrency)
+
+
+async def _connect(pool: Any, origin: Any) -> Any:
+    return await pool.connect(origin.connects, [], transport._NO_TIMEOUT)
