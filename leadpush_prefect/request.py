@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Never
 from urllib.parse import quote
 
@@ -26,7 +27,7 @@ from leadpush_prefect.templates import (
     compile_template,
 )
 from leadpush_prefect.templates.places import BOUNDED_URL, OTHER_BODY
-from leadpush_prefect.wire import RenderedRequest
+from leadpush_prefect.wire import RenderedRequest, split_url
 
 __all__ = [
     "CONTROL",
@@ -225,13 +226,6 @@ def _utf8(field: str, text: str) -> bytes:
         raise TemplateFailed(Reason.TEMPLATE_INVALID, message, field) from None
 
 
-# scheme, host (a name, an IPv4 address or an IPv6 address in brackets), port, and the rest: visible ASCII but
-# #
-_URL = re.compile(
-    r"(https?)://([A-Za-z0-9\-._]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?([/?][!\"$-~]*)?", re.IGNORECASE
-)
-
-
 # In a path: what stands in the query is no segment.
 _DOT_SEGMENT = re.compile(r"^[^?]*/(?:\.|%2[eE]){1,2}(?=[/?]|$)")
 
@@ -248,23 +242,31 @@ def check_url(url: str) -> str:
     """
     if not url.isascii():
         url = _idna(url)
-    parts = _URL.fullmatch(url)
-    if parts is None:
+    try:
+        origin, target = split_url(url)
+    except ValueError:
+        origin = target = "%"
+    if "%" in origin:  # a zone of this machine
         _refuse_url(
             "It is not one that can be called: it begins with https://HOST/, without user and password, "
             "and has no fragment."
         )
-    if int(parts[3] or 0) > 65535:
-        _refuse_url("Its port is over 65535.")
+    _check_port(origin)
     if len(url) > MAX_URL_LENGTH:
         message = f"It renders to more than {MAX_URL_LENGTH} characters."
         raise TemplateFailed(Reason.TEMPLATE_TOO_LARGE, message, "url")
-    rest = parts[4] or ""
-    if _DOT_SEGMENT.search(rest):
+    if ("/." in target or "/%2" in target) and _DOT_SEGMENT.search(target):
         _refuse_url(
             "A segment of its path is `.` or `..`, which names another resource (RFC 3986, section 5.2.4)."
         )
-    return url if rest.startswith("/") else f"{url[: len(url) - len(rest)]}/{rest}"
+    return origin + target
+
+
+@lru_cache(maxsize=1024)  # mostly the same for each contact
+def _check_port(origin: str) -> None:
+    port = origin.rpartition("]")[2].rpartition(":")[2]
+    if port.isdecimal() and int(port) > 65535:
+        _refuse_url("Its port is over 65535.")
 
 
 def _idna(url: str) -> str:

@@ -6,9 +6,11 @@ truth is `RenderedRequest`, and `httpx.Request` is made from it for people.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from leadpush_prefect.errors import Reason
@@ -16,7 +18,7 @@ from leadpush_prefect.errors import Reason
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Answer", "RenderedRequest", "Transport", "TransportFailed"]
+__all__ = ["Answer", "RenderedRequest", "Transport", "TransportFailed", "split_url"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +115,37 @@ class Transport(Protocol):
             TransportFailed: if there is no whole answer.
         """
         ...
+
+
+_ORIGIN = re.compile(
+    r"https?://(?:\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?", re.IGNORECASE
+)
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """The URL's origin, and the target that stands after it, to the letter; `/` where there is no path.
+
+    Raises:
+        ValueError: if something in it would have to be changed before it is sent. The error does not repeat it.
+
+    >>> split_url("https://crm.example/x/../y?q=%20")
+    ('https://crm.example', '/x/../y?q=%20')
+    """
+    begin = url.find("://") + 3
+    path = url.find("/", begin)
+    query = url.find("?", begin, path) if path >= 0 else url.find("?", begin)
+    end = query if query >= 0 else path if path >= 0 else len(url)
+    origin, target = url[:end], url[end:]
+    # The target is visible ASCII without the `#` of a fragment: nothing that ends a line or is still to be
+    # encoded.
+    fits = target.isascii() and target.isprintable() and " " not in target and "#" not in target
+    if not (fits and _is_origin(origin)):
+        raise ValueError(
+            "The URL is not as it goes over the wire: http(s)://host[:port][/path][?query] in ASCII."
+        )
+    return origin, target if target.startswith("/") else f"/{target}"
+
+
+@lru_cache(maxsize=1024)  # mostly the same for each contact
+def _is_origin(text: str) -> bool:
+    return _ORIGIN.fullmatch(text) is not None

@@ -7,38 +7,13 @@ from functools import lru_cache
 
 from leadpush_prefect.wire import RenderedRequest
 
-__all__ = ["request_bytes", "split_url"]
+__all__ = ["request_bytes"]
 
 # The connection's own. A second or a wrong length smuggles another request (RFC 9112, section 11.2).
 _OWN_HEADERS = frozenset({"content-length", "host", "transfer-encoding"})
 
-# The target is visible ASCII without the `#` of a fragment: nothing that ends a line or is still to be
-# encoded.
-_URL = re.compile(
-    r"(https?://(?:\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?)((?:[/?][!\"$-~]*)?)",
-    re.IGNORECASE,
-)
-
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, section 5.5
-
-
-def split_url(url: str) -> tuple[str, str]:
-    """The URL's origin, and the target that stands after it, to the letter; `/` where there is no path.
-
-    Raises:
-        ValueError: if something in it would have to be changed before it is sent. The error does not repeat it.
-
-    >>> split_url("https://crm.example/x/../y?q=%20")
-    ('https://crm.example', '/x/../y?q=%20')
-    """
-    parts = _URL.fullmatch(url)
-    if parts is None:
-        raise ValueError(
-            "The URL is not as it goes over the wire: http(s)://host[:port][/path][?query] in ASCII."
-        )
-    origin, target = parts.groups()
-    return origin, target if target.startswith("/") else f"/{target}"
 
 
 def request_bytes(request: RenderedRequest, host: str, target: str, *, close: bool = False) -> bytes:
@@ -47,7 +22,7 @@ def request_bytes(request: RenderedRequest, host: str, target: str, *, close: bo
     Args:
         request: The request.
         host: What stands in `Host`.
-        target: As of `split_url`.
+        target: As of `wire.split_url`.
         close: Whether the connection ends with the answer (RFC 9112, section 9.6).
 
     Raises:

@@ -32,8 +32,8 @@ from leadpush_prefect.network.addresses import Network, Verdict, judge
 from leadpush_prefect.network.body import WholeBody, read_excerpt
 from leadpush_prefect.network.deadlines import Deadlines
 from leadpush_prefect.network.failures import Row, failure_of
-from leadpush_prefect.network.message import request_bytes, split_url
-from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed
+from leadpush_prefect.network.message import request_bytes
+from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed, split_url
 
 __all__ = ["AiohttpTransport"]
 
@@ -286,13 +286,17 @@ class _Unasked:
 
 def _has_unread(connection: Connection) -> bool:
     """Whether something has come that the event loop has not seen yet, be it the server's goodbye."""
-    assert connection.transport is not None
-    socket_there = connection.transport.get_extra_info("socket")
-    if not hasattr(select, "poll"):  # on Windows
-        return bool(select.select([socket_there], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(socket_there.fileno(), select.POLLIN)
+    if connection.transport is None:
+        return True
+    number = connection.transport.get_extra_info("socket").fileno()
+    if _poll is None:
+        return bool(select.select([number], [], [], 0)[0])
+    poll = _poll()
+    poll.register(number, select.POLLIN)
     return bool(poll.poll(0))
+
+
+_poll = getattr(select, "poll", None)  # Windows has none, but there select takes a socket of any number
 
 
 async def _read_whole(head: RawResponseMessage, body: StreamReader, limit: int) -> bytes:

@@ -34,7 +34,7 @@ PARTS = {
     "render the request": ["render (fetch.py)"],
     "write the request": [
         "request_bytes (message.py)",
-        "split_url (message.py)",
+        "split_url (wire.py)",
         "AiohttpTransport._exchange (transport.py)",
         "_exchange (transport.py)",
     ],
