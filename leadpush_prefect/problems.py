@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from ipaddress import ip_address
 from urllib.parse import unquote_plus
 
 from leadpush_prefect.config import METHODS, EndpointConfig, WorkspaceConfig
@@ -38,6 +39,8 @@ _OF_THE_CONNECTION = frozenset(
 )
 _DECODABLE = re.compile(r"(gzip|deflate|identity|\*|\s|,|;q=[\d.]+)*")
 _TEMPLATE_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+
+_DOTS = re.compile("[\u3002\uff0e\uff61]")  # RFC 3490, section 3.1
 
 _SECRET_NAME = re.compile(
     r"authorization|cookie|(^|[-_.])(api|access|auth|client|private|secret)?[-_]?(key|token|secret|password|passwd|pwd)$",
@@ -85,7 +88,7 @@ def _workspace_problems(workspace: WorkspaceConfig) -> Iterator[Problem]:
                 "allowed_networks", f"{network!r} is no network.", "Write it as CIDR, such as 10.1.0.0/16."
             )
     for host in workspace.allowed_hosts:
-        if not host or re.search(r"[/:@?#\s]", host.removeprefix("*.")) or "*" in host.removeprefix("*."):
+        if not _is_host(host.strip().removeprefix("*.")):
             yield error(
                 "allowed_hosts",
                 f"{host!r} is no host.",
@@ -95,6 +98,16 @@ def _workspace_problems(workspace: WorkspaceConfig) -> Iterator[Problem]:
         yield from _secret_in_clear(
             f"variables.{name}", name, value, "Move it into the `secrets` of the endpoint."
         )
+
+
+def _is_host(text: str) -> bool:
+    """Whether it is an IP address, or a name in which no label is empty."""
+    try:
+        ip_address(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        labels = _DOTS.sub(".", text).removesuffix(".").split(".")
+        return all(labels) and not re.search(r"[\[\]/:@?#*\\%\s]", text)
+    return True
 
 
 def _not_positive(field: str, value: float, remedy: str) -> Problem:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import IPv6Address
 from typing import Never
 from urllib.parse import quote
 
@@ -231,7 +232,7 @@ _DOT_SEGMENT = re.compile(r"^[^?]*/(?:\.|%2[eE]){1,2}(?=[/?]|$)")
 
 
 def check_url(url: str) -> str:
-    """The URL, if it can be sent as it stands.
+    """The URL, if it can be sent as it stands; its scheme in lower case, so that it can be compared.
 
     Raises:
         TemplateFailed: `template_invalid` or `template_too_large`.
@@ -251,7 +252,7 @@ def check_url(url: str) -> str:
             "It is not one that can be called: it begins with https://HOST/, without user and password, "
             "and has no fragment."
         )
-    _check_port(origin)
+    origin = _checked_origin(origin)
     if len(url) > MAX_URL_LENGTH:
         message = f"It renders to more than {MAX_URL_LENGTH} characters."
         raise TemplateFailed(Reason.TEMPLATE_TOO_LARGE, message, "url")
@@ -263,10 +264,23 @@ def check_url(url: str) -> str:
 
 
 @lru_cache(maxsize=1024)  # mostly the same for each contact
-def _check_port(origin: str) -> None:
-    port = origin.rpartition("]")[2].rpartition(":")[2]
-    if port.isdecimal() and int(port) > 65535:
+def _checked_origin(origin: str) -> str:
+    """The origin with its scheme in lower case, if its port and an IPv6 address can be ones."""
+    scheme, rest = origin.split("://", 1)
+    host, _, port = rest.rpartition(":")
+    if host and port.isdecimal() and int(port) > 65535:
         _refuse_url("Its port is over 65535.")
+    if rest.startswith("[") and not _is_ipv6(rest[1:].split("]", 1)[0]):
+        _refuse_url("What stands in brackets as its host is not an IPv6 address.")
+    return f"{scheme.lower()}://{rest}"
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _idna(url: str) -> str:

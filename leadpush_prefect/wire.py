@@ -117,8 +117,10 @@ class Transport(Protocol):
         ...
 
 
+# In brackets stands what has a colon. ASCII: without it, `s` and `k` have a third case.
 _ORIGIN = re.compile(
-    r"https?://(?:\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?", re.IGNORECASE
+    r"https?://(?:\[[0-9A-F.]*:[0-9A-F:.]*(?:%[0-9A-Z._~-]+)?\]|[0-9A-Z._-]+)(?::[0-9]{1,5})?",
+    re.IGNORECASE | re.ASCII,
 )
 
 

@@ -232,7 +232,7 @@ class _Origin(NamedTuple):
 
 def _origin(text: str) -> _Origin:
     url = URL(text)
-    if not _is_name(str(url.host)):
+    if not _is_name(str(url.raw_host)):
         message = f"{_where(url)} is not a host name: a label of it is empty, or longer than 63 characters."
         raise TransportFailed(Reason.DNS_FAILED, message, sent=False)
     return _Origin(url, url.host_port_subcomponent or "", aiohttp.ClientRequest("GET", url))
@@ -334,7 +334,7 @@ _AIOHTTP_TABLE = (
     Row(
         aiohttp.InvalidURL,  # aiohttp refuses such spellings before there is a sockaddr
         Reason.ADDRESS_BLOCKED,
-        "{where} is not an IPv4 address in the usual spelling.",
+        "{where} is not an IPv4 address in the usual spelling: four numbers up to 255 with dots between.",
         unsent=True,
     ),
     Row(

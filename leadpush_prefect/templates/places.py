@@ -80,11 +80,25 @@ def _text(value: Any, _path: str = "") -> str:
 def _host(value: Any, path: str) -> str:
     if isinstance(value, Missing) or not isinstance(value, str):
         _must_be_there(value, path, "the host of a URL")
-    return _origin(to_text(value))
+    return _literal_of(to_text(value))
+
+
+# With a whole host, or with its beginning: what follows it in the template is then never the beginning of one.
+_ORIGIN_BEGINS = re.compile(r"https?://[^/?#]", re.IGNORECASE | re.ASCII)
+
+
+def _origin(value: Any, path: str) -> str:
+    text = _host(value, path)
+    if not _ORIGIN_BEGINS.match(text):
+        raise TemplateFailed(
+            Reason.TEMPLATE_INVALID,
+            f"{path} begins the URL, and does not hold http:// or https:// and a host.",
+        )
+    return text
 
 
 @lru_cache(maxsize=256)  # it is a variable of the workspace, and so the same for each contact
-def _origin(text: str) -> str:
+def _literal_of(text: str) -> str:
     return _url_literal(frozenset({"start"}), text.strip())  # the workspace's author wrote it
 
 
@@ -155,6 +169,7 @@ def _truth(value: Any, _path: str = "") -> str:
 
 ESCAPES: Mapping[str, Callable[[Any, str], str]] = {
     "text": _text,
+    "origin": _origin,
     "host": _host,
     "host name": _host_name,
     "path segment": _path_segment,
@@ -197,7 +212,7 @@ CONDITION = Place("a condition", "", _same, _always("truth"))
 # A URL: host, then path, then query (RFC 3986, section 3)
 
 _BEFORE_PATH = frozenset({"start", "variable", "host", "port"})
-_SCHEME = re.compile(r"\s*https?://", re.IGNORECASE)
+_SCHEME = re.compile(r"\s*https?://", re.IGNORECASE | re.ASCII)
 _PATH_BEGINS = re.compile(r"[/?#]")
 _NOT_IN_URL = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]")
 
@@ -231,7 +246,7 @@ def _escape_url(states: frozenset[State], path: str) -> str:
                 "there: begin with https://, or with {{ workspace.variables.NAME }}. Other values may stand in "
                 "the host only where the workspace's allowed_hosts bounds it.",
             )
-        return "host"
+        return "origin" if "start" in states else "host"
     return "path segment" if "path" in states else "query value"
 
 

@@ -19,6 +19,10 @@ PUBLIC = [
     "198.20.0.1",
     "2606:2800:220:1::1946",
     "2a00::1",
+    "2001:200::1",  # the first behind 2001::/23
+    "2620:4f:8001::1",
+    "192.175.49.1",
+    "2a00:1:2:3:0:5efe:8.8.8.8",
 ]
 
 BLOCKED = {
@@ -55,10 +59,27 @@ BLOCKED = {
     "5f00::1": "segment routing, RFC 9602",
     "64:ff9b:1::8.8.8.8": "local-use NAT64, RFC 8215",
     "64:ff9b:1:7f00:0:100:808:808": "local-use NAT64, RFC 8215",  # 127.0.0.1, RFC 6052 at /48
-    "2001:2::1": "IETF protocol assignments, RFC 2928",
+    "2001:2::1": "benchmarking, RFC 5180",
+    "2001:1::1": "IETF protocol assignments, RFC 2928",
+    "2001:3::1": "IETF protocol assignments, RFC 2928",
+    "2001:4:112::1": "IETF protocol assignments, RFC 2928",
+    "2001:10::1": "ORCHID, RFC 4843",
+    "2001:2f:ffff::1": "ORCHIDv2, RFC 7343",
+    "2620:4f:8000::1": "AS112 anycast, RFC 7534",
+    "192.175.48.1": "AS112 anycast, RFC 7534",
+    "192.31.196.1": "AS112 anycast, RFC 7535",
+    "192.52.193.1": "multicast relay anycast, RFC 7450",
+    "3ffe::1": "6bone, RFC 3701",
+    "100:0:0:1::1": "dummy prefix, RFC 9780",
     "100::1": "discard-only, RFC 6666",
     "4000::1": "not global unicast, RFC 4291",
-    "::ffff:0:127.0.0.1": "not global unicast, RFC 4291",
+    "::ffff:0:127.0.0.1": "IPv4-translated, RFC 2765",
+    "::ffff:0:8.8.8.8": "IPv4-translated, RFC 2765",
+    "2a00:1:2:3:0:5efe:127.0.0.1": "loopback, RFC 1122, in ISATAP",
+    "2a00:1:2:3:200:5efe:169.254.169.254": "cloud metadata, AWS, Azure, Google Cloud and others, in ISATAP",
+    "2002:808:808::5efe:10.0.0.1": "private, RFC 1918, in ISATAP",  # in 6to4, of which the other half is public
+    "2606::1%eth0": "zone of a public address, RFC 4007",
+    "::ffff:8.8.8.8%eth0": "zone of a public address, RFC 4007",
     "::ffff:127.0.0.1": "loopback, RFC 1122, in IPv4-mapped IPv6",
     "::ffff:a9fe:a9fe": "cloud metadata, AWS, Azure, Google Cloud and others, in IPv4-mapped IPv6",
     "::ffff:10.0.0.1%3": "private, RFC 1918, in IPv4-mapped IPv6",
@@ -80,6 +101,11 @@ NO_ADDRESS = [
     "[::1]",
     "::1::",
     "%eth0",
+    "127.0.0.1%eth0",
+    "8.8.8.8%eth0",  # which is looked up as a name when it is connected
+    "fe80::1%",
+    "fe80::1%1%2",
+    "１.１.１.１",
 ]
 
 
