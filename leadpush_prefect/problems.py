@@ -217,7 +217,8 @@ def _host_problems(url: str, workspace: WorkspaceConfig) -> Iterator[Problem]:
     names = _VARIABLE.findall(head[0]) if head else []
     if not head or not names or not all(name in workspace.variables for name in names):
         return
-    begins = _VARIABLE.sub(lambda found: str(workspace.variables[found[1]]).strip(), head[0]).strip()
+    begins = _VARIABLE.sub(lambda found: str(workspace.variables[found[1]]).strip(), head[0])
+    begins = _literal(begins).strip()
     if not _HOST.fullmatch(begins):
         yield error(
             "url",
