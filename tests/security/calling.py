@@ -56,7 +56,7 @@ def called(
         became = REFUSED
     except FetchFailed as failed:
         became = REFUSED if failed.reason in _REFUSALS else failed.reason.value
-    attempts = wire.attempts[behind:]
+    attempts = dict.fromkeys(wire.attempts[behind:])  # one that fails may be tried twice
     return " ".join(attempts) if attempts else became
 
 

@@ -28,6 +28,7 @@ class Wiretap:
     Attributes:
         names: The addresses of each name: one list, or one after the other for each time that it is asked, the
             last one from then on.
+        others: The addresses of any other name; none: there is no other.
         ports: Behind which address is which port of 127.0.0.1.
         attempts: The addresses to which a connection was asked for, in order.
         asked: The names that were asked for, in order.
@@ -35,6 +36,7 @@ class Wiretap:
 
     def __init__(self) -> None:
         self.names: dict[str, Sequence[str] | Sequence[Sequence[str]]] = {}
+        self.others: list[str] = []
         self.ports: dict[str, int] = {}
         self.attempts: list[str] = []
         self.asked: list[str] = []
@@ -47,7 +49,7 @@ class Wiretap:
             pass
         times = self.asked.count(host)
         self.asked.append(host)
-        known = self.names.get(host.lower().removesuffix("."), [])
+        known = self.names.get(host.lower().removesuffix("."), self.others)
         if known and not isinstance(known[0], str):
             known = known[min(times, len(known) - 1)]
         if not known:
