@@ -103,7 +103,7 @@ def _workspace_problems(workspace: WorkspaceConfig) -> Iterator[Problem]:
 def _is_host(text: str) -> bool:
     """Whether it is an IP address, or a name in which no label is empty."""
     try:
-        ip_address(text.removeprefix("[").removesuffix("]"))
+        ip_address(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
     except ValueError:
         labels = _DOTS.sub(".", text).removesuffix(".").split(".")
         return all(labels) and not re.search(r"[\[\]/:@?#*\\%\s]", text)

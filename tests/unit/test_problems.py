@@ -299,6 +299,13 @@ def test_several() -> None:
         ("allowed_hosts", ["https://h.example"], "no host"),
         ("allowed_hosts", ["a.*.example"], "no host"),
         ("allowed_hosts", [""], "no host"),
+        ("allowed_hosts", ["*."], "no host"),
+        ("allowed_hosts", ["*"], "no host"),
+        ("allowed_hosts", [".h.example"], "no host"),  # cookies know that form
+        ("allowed_hosts", ["a..example"], "no host"),
+        ("allowed_hosts", ["h.example:80"], "no host"),
+        ("allowed_hosts", ["[::1"], "no host"),
+        ("allowed_hosts", ["user@h.example"], "no host"),
     ],
 )
 def test_workspace(field: str, value: Any, words: str) -> None:
@@ -306,6 +313,21 @@ def test_workspace(field: str, value: Any, words: str) -> None:
     [problem] = Workspace(**{field: value}).problems()
     assert (problem.severity, problem.field) == ("error", field)
     assert words in str(problem)
+
+
+def test_hosts_of_a_workspace() -> None:
+    """Names in any script, wildcards above them, and addresses of both kinds can be allowed."""
+    hosts = [
+        "h.example",
+        "*.h.example",
+        "h.example.",
+        "München.example",
+        "10.0.0.1",
+        "::1",
+        "[fd00::1]",
+        " a.example ",
+    ]
+    assert [] == Workspace(allowed_hosts=hosts).problems()
 
 
 def test_workspace_secret() -> None:

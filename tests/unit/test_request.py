@@ -8,6 +8,11 @@ import pytest
 
 from leadpush_prefect import ApiEndpoint, BlockInvalid, CampaignContext, FetchFailed, Workspace
 from leadpush_prefect.errors import Reason
+from leadpush_prefect.masking import Masker
+from leadpush_prefect.redirects import RedirectRefused, redirected
+from leadpush_prefect.request import check_url
+from leadpush_prefect.templates import TemplateFailed
+from leadpush_prefect.wire import RenderedRequest
 
 ATTRIBUTES = {
     "email": "a+b/c@example.com",
@@ -324,3 +329,38 @@ def test_problems_come_first(endpoint: dict[str, Any], reason: Reason) -> None:
     with pytest.raises(BlockInvalid) as caught:
         build(**endpoint)
     assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http\u017f://h.example/",
+        "https://[127.0.0.1]/",
+        "https://[1:2]/",
+        "https://[::1%25lo]/",
+        "https://user@h.example/",
+        "https://h.example\\@a.example/",
+        "https://h.example:65536/",
+        "https:///h.example/",
+    ],
+)
+def test_check_url_refuses(url: str) -> None:
+    """What a parser might read as another host, or as none, is no URL that can be called."""
+    with pytest.raises(TemplateFailed) as caught:
+        check_url(url)
+    assert Reason.TEMPLATE_INVALID == caught.value.reason
+
+
+def test_check_url() -> None:
+    """What stands after the scheme is sent as it is; the scheme is no part of it, and so in lower case."""
+    assert "https://H.example/A?b" == check_url("HTTPS://H.example/A?b")
+    assert "http://[::FFFF:1.2.3.4]:80/" == check_url("hTTp://[::FFFF:1.2.3.4]:80")
+    assert "https://kh.example/" == check_url("https://\u212ah.example/")
+
+
+@pytest.mark.parametrize("scheme", ["http", "HTTP", "Http"])
+def test_redirect_to_http(scheme: str) -> None:
+    """However its scheme is written, a redirect from https to http is not followed."""
+    request = RenderedRequest("GET", "https://h.example/", ())
+    with pytest.raises(RedirectRefused, match="from https to http"):
+        redirected(request, 302, f"{scheme}://a.example/", Masker([]))
