@@ -1,4 +1,4 @@
-"""The campaigns of prefect.yaml on a work pool, as docs/scheduling.md deploys them: a worker runs, cancels and retries."""
+"""The campaigns of prefect.yaml on a work pool, as docs/scheduling.md deploys them: a worker runs and cancels them."""
 
 from __future__ import annotations
 
