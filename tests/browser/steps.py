@@ -103,6 +103,15 @@ def open_artifact(page: Page, key: str, description: str | re.Pattern[str] = "")
     return shown
 
 
+def switch_ui(page: Page, version: str) -> None:
+    """Switch to the other version of the UI in the menu on the left; the one that is left asks why."""
+    entry = page.get_by_role("button", name=f"Switch to {version} UI", exact=True)
+    entry.click()
+    if version == "V1":
+        page.get_by_role("button", name="Skip feedback and switch").click()
+    entry.wait_for(state="detached")
+
+
 def choose(page: Page, entry: str) -> None:
     """Choose an entry of the menu of what the page shows; where a dialog asks for it again, confirm."""
     page.get_by_role("button", name="Open menu").first.click()

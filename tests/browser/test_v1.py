@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from leadpush_prefect import ApiEndpoint
 from tests.browser.api import KEY
 from tests.browser.site import Site
-from tests.browser.steps import create_block
+from tests.browser.steps import create_block, switch_ui
 
 FIELDS = {
     "leadpush-workspace": ["UUID", "Variables", "Sample contact", "Allowed networks", "Database"],
@@ -30,6 +30,9 @@ def test_v1(page: Page, site: Site) -> None:
     create_block(page, "Leadpush API Endpoint", "offers", values)
     before = site.stored("leadpush-api-endpoint", "offers")
     block = page.url.replace("/v2/", "/")
+    switch_ui(page, "V1")
+    page.goto(site.url)
+    page.wait_for_url(f"{site.url}/dashboard*")  # where this browser begins from now on
 
     for kind, labels in FIELDS.items():
         page.goto(f"{site.url}/blocks/catalog/{kind}/create")
@@ -47,3 +50,7 @@ def test_v1(page: Page, site: Site) -> None:
     changed = before | {"url": "{{ workspace.variables.api }}/offers/new"}
     stored = site.stored("leadpush-api-endpoint", "offers")  # without what is as by default
     assert ApiEndpoint(**changed).config() == ApiEndpoint(**stored).config()
+
+    switch_ui(page, "V2")
+    page.goto(site.url)
+    page.wait_for_url(f"{site.url}/v2/*")
