@@ -1,6 +1,6 @@
 """The flow "Test API endpoint": one real request from Prefect's UI, with a report that stays."""
 
-# ruff: noqa: B006, PT028  # the run form shows the defaults, and this is no test of pytest's
+# ruff: noqa: B006, B008, PT028  # the run form shows the defaults, and this is no test of pytest's
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["test_api_endpoint"]
 def test_api_endpoint(
     endpoint: ApiEndpoint,
     contact: dict[str, Any] = {},
-    audience: Audience | None = None,
+    audience: Audience = Audience(),  # not None, which a form would offer as another type
     contact_id: str = "",
     outputs: dict[str, Any] = {},
     workspace: str = "",
@@ -43,7 +43,7 @@ def test_api_endpoint(
         context = sample_context(
             endpoint,
             contact=contact,
-            audience=audience,
+            audience=audience if audience.name or audience.describe() else None,
             contact_id=contact_id,
             outputs=outputs,
             workspace=workspace,

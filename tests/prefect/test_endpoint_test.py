@@ -215,6 +215,9 @@ def test_form() -> None:
     assert ["endpoint"] == schema["required"]
     assert [] == [name for name, field in schema["properties"].items() if not field.get("description")]
     assert "leadpush-api-endpoint" in json.dumps(schema)
+    assert "#/definitions/Audience" == schema["properties"]["audience"]["$ref"], (
+        "a list, without a tab for None"
+    )
 
 
 def test_overview(api: RawServer) -> None:
