@@ -18,34 +18,21 @@ import httpx
 import yaml
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import BlockDocumentCreate
-from prefect.client.schemas.objects import BlockDocument
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import BlockDocument, FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
-# As prefect.yaml, but for a time that no test will see, and no list of runs that are to come.
-DEPLOYMENTS: list[dict[str, Any]] = [
-    {
-        "name": "renewal-reminder",
-        "description": "Remind customers of their renewal.",
-        "entrypoint": "flows/renewal_reminder.py:renewal_reminder",
-        "tags": ["leadpush", "campaign"],
-        "schedules": [{"cron": "0 9 1 1 *", "timezone": "Europe/Berlin", "slug": "yearly"}],
-    },
-    {
-        "name": "test-api-endpoint",
-        "description": "Send one real request of an endpoint, and report what came of it.",
-        "entrypoint": "leadpush_prefect.flows.endpoint_test.test_api_endpoint",
-        "tags": ["leadpush"],
-    },
-    {
-        "name": "api-endpoints",
-        "description": "List the endpoints by workspace, with their problems, last tests and failures.",
-        "entrypoint": "leadpush_prefect.flows.endpoints_overview.list_api_endpoints",
-        "tags": ["leadpush"],
-    },
-]
+DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())["deployments"]
+# A time that no test will see, and no list of runs that are to come.
+DEPLOYMENTS[0]["schedules"] = [{"cron": "0 9 1 1 *", "timezone": "Europe/Berlin", "slug": "yearly"}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +70,16 @@ class Site:
         """A deployment by its name."""
         [found] = [deployment for deployment in self.client.read_deployments() if deployment.name == name]
         return found
+
+    def planned(self, deployment: str, parameters: dict[str, Any]) -> list[FlowRun]:
+        """The next run of a deployment with these among its parameters, once it is planned."""
+        runs = self.client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                deployment_id=FlowRunFilterDeploymentId(any_=[self.deployment(deployment).id]),
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+            )
+        )
+        return [run for run in runs if parameters.items() <= run.parameters.items()][:1]
 
 
 @contextmanager
