@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from leadpush_prefect.markdown import cell, code, link, table
+from leadpush_prefect.markdown import cell, code, link, prose, table
 from leadpush_prefect.outcome import Failure
 from leadpush_prefect.reporting import headline, reason_of
 from leadpush_prefect.store.runs import RunRecord
@@ -79,7 +79,9 @@ def report(
         ]
         parts += [
             "## Failures",
-            table(("failed", "reason", "step", "for example", "what to do"), rows),
+            table(("failed", "reason", "step", "for example"), rows),
+            "What to do:",
+            "\n".join(_remedies(summary)),
             f"All of one contact: {code(f'leadpush runs show {quote(run.run_id)} --contact ID')}. All failures, in a "
             f"file: {code(f'leadpush runs export {quote(run.run_id)} --to run.csv')}.",
         ]
@@ -90,7 +92,8 @@ def report(
 
 def picture(run: RunRecord, summary: RunSummary) -> str:
     """The steps as a Mermaid flow chart, with how many contacts went from each to the next."""
-    lines = ["flowchart LR", f'audience(["audience: {run.contacts:,}"])']
+    # From top to bottom: a page is too narrow for more than two steps side by side.
+    lines = ["flowchart TB", f'audience(["audience: {run.contacts:,}"])']
     if run.contacts > run.reachable:
         lines += [f'audience -->|"{run.contacts - run.reachable:,}"| unsubscribed(["not subscribed"])']
     before, left = "audience", run.reachable
@@ -154,7 +157,15 @@ def _size(count: int) -> str:
 
 def _failure_row(node: str, code: str, count: int, example: Example | None) -> list[str]:
     shown = f"contact {example.contact_id}: {example.failure.message}" if example else ""
-    return [f"{count:,}", f"`{code}`", cell(node), cell(shown), cell(reason_of(code).remedy)]
+    return [f"{count:,}", f"`{code}`", cell(node), cell(shown)]
+
+
+def _remedies(summary: RunSummary) -> list[str]:
+    """What to do about each reason; in a column of the table it would have no room."""
+    by_remedy: dict[str, list[str]] = {}
+    for reason in dict.fromkeys(reason for step in summary.steps for reason in step.failed):
+        by_remedy.setdefault(reason_of(reason).remedy, []).append(f"`{reason}`")
+    return [f"- {', '.join(reasons)}: {prose(remedy)}" for remedy, reasons in by_remedy.items()]
 
 
 _RUN_COLUMNS = ("begun", "run", "contacts", "state")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["cell", "code", "code_block", "link", "table"]
+__all__ = ["cell", "code", "code_block", "link", "prose", "table"]
 
+_CODE = re.compile(r"`([^`]*[^` ][^`]*)`")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$-])")
 
 
@@ -17,6 +18,20 @@ def cell(text: str) -> str:
     'a\\\\|b \\\\<i\\\\>\\\\*c\\\\*'
     """
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def prose(text: str) -> str:
+    """Text in a line, as it is written, but for what stands in backticks: that is code.
+
+    Not in a table, where a bar would end the code's cell.
+
+    >>> prose("Run `a --b *` (twice)")
+    'Run `a --b *` \\\\(twice\\\\)'
+    """
+    parts = _CODE.split(" ".join(text.split()))
+    return "".join(
+        f"`{part}`" if number % 2 else _SPECIAL.sub(r"\\\1", part) for number, part in enumerate(parts)
+    )
 
 
 def code(text: str) -> str:

@@ -77,7 +77,6 @@ def _table(run: OpenRun, key: str) -> None:
             "step": node,
             "reason": failure.code,
             "what happened": failure.message,
-            "what to do": failure.reason.remedy,
         }
         for contact_id, node, failure in found[:MAX_FAILURES]
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leadpush_prefect.errors import BlockInvalid, LeadpushError
-from leadpush_prefect.markdown import cell, code_block, table
+from leadpush_prefect.markdown import cell, code_block, prose, table
 from leadpush_prefect.network.phases import Phase
 from leadpush_prefect.trial import Trial
 
@@ -40,9 +40,9 @@ def refusal_report(name: str, error: LeadpushError) -> str:
     - **url**: It is empty. Write the URL.
     """
     if isinstance(error, BlockInvalid):
-        found = [f"- **{cell(p.field)}**: {cell(f'{p.sentence} {p.remedy}')}" for p in error.problems]
+        found = [f"- **{cell(p.field)}**: {prose(f'{p.sentence} {p.remedy}')}" for p in error.problems]
     else:
-        found = [cell(str(error))]
+        found = [prose(str(error))]
     return "\n\n".join([f"# {cell(name)}: not tested", "Nothing was sent.", "\n".join(found)])
 
 
@@ -57,7 +57,7 @@ def retry_sentence(trial: Trial) -> str:
 
 def _parts(name: str, trial: Trial) -> Iterator[str]:
     yield f"# {cell(name)}: {cell(trial.code)}"
-    yield f"**{cell(trial.sentence)}**"
+    yield f"**{prose(trial.sentence)}**"
     if trial.request:
         yield "## Request, secrets masked"
         yield _code(trial.request, "http")

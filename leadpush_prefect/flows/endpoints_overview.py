@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from leadpush_prefect.blocks import ApiEndpoint, Workspace
 from leadpush_prefect.errors import LeadpushError, Problem
 from leadpush_prefect.last_tests import LastTest, last_tests
-from leadpush_prefect.markdown import cell, table
+from leadpush_prefect.markdown import cell, prose, table
 from leadpush_prefect.open_runs import database_of
 from leadpush_prefect.overview import Group, endpoints_by_workspace
 from leadpush_prefect.store.endpoint_stats import EndpointStats, endpoint_stats
@@ -101,7 +101,7 @@ def _details(endpoint: ApiEndpoint, problems: Iterable[Problem]) -> list[str]:
 
 
 def _problem(problem: Problem) -> str:
-    return f"- {problem.severity}: {cell(str(problem))}"
+    return f"- {problem.severity}: {prose(str(problem))}"
 
 
 def code(text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 from tests.browser.api import KEY, CustomerApi, audience_csv
 from tests.browser.site import REPOSITORY, Site, running_site
@@ -20,7 +20,7 @@ SIZE = {"width": 1280, "height": 900}
 SECONDS = 20
 """How long a person waits for what a click should show."""
 
-Shot = Callable[[str], None]
+Shot = Callable[..., None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -100,15 +100,15 @@ def _answer(route: Route, url: str) -> None:
 
 @pytest.fixture
 def shot(page: Page, tmp_path: Path) -> Shot:
-    """Takes a picture of the whole page: for docs/guide.md, where LEADPUSH_SCREENSHOTS=1."""
+    """Takes a picture of the whole page, or of a part: for docs/guide.md, where LEADPUSH_SCREENSHOTS=1."""
     folder = REPOSITORY / "docs" / "images" if os.environ.get("LEADPUSH_SCREENSHOTS") == "1" else tmp_path
 
-    def shot(name: str) -> None:
+    def shot(name: str, part: Locator | None = None) -> None:
         # In a window of the page's height: in a smaller one, the side bar would hang somewhere in the picture.
         for _ in range(3):  # some of the page comes late
             height = page.evaluate(HEIGHT)
             page.set_viewport_size({"width": SIZE["width"], "height": max(height, SIZE["height"])})
-        page.screenshot(path=folder / f"{name}.png", animations="disabled", style=NO_NOTES)
+        (part or page).screenshot(path=folder / f"{name}.png", animations="disabled", style=NO_NOTES)
         page.set_viewport_size({"width": SIZE["width"], "height": SIZE["height"]})
 
     return shot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.api import KEY, CustomerApi
 from tests.browser.conftest import Shot
@@ -134,17 +134,29 @@ def run_campaign(page: Page, api: CustomerApi, shot: Shot) -> None:
     expect(report).to_contain_text("20 contacts: 15 to the end, 5 stopped by a failure")
     expect(report.get_by_role("row", name="3 http_status_404 customer_profile")).to_be_visible()
     expect(report.get_by_role("row", name="2 http_status_503 customer_profile")).to_be_visible()
+    expect(report.get_by_role("listitem").filter(has_text="http_status_404")).to_contain_text(
+        "http_status_503: Read the answer's beginning"
+    )
+    expect(report.locator("code").get_by_text("leadpush runs show RUN --contact ID")).to_be_visible()
     picture = report.locator("svg[id^=mermaid]")
     expect(picture).to_contain_text("audience: 20")
-    shot("report")
+    shot("report", report)
     assert_within_panel(page)
 
     page.goto(run)
     failures = open_artifact(page, "campaign-renewal-reminder-failures")
+    assert_not_cut_off(failures)
     expect(failures.get_by_role("row")).to_have_count(1 + len(FAILING))
     expect(failures.get_by_role("row", name="c12")).to_contain_text("http_status_503")
     shot("failures")
     page.goto(run)
+
+
+def assert_not_cut_off(shown: Locator) -> None:
+    """The table is not wider than its place, where it would have to be moved to be read."""
+    assert shown.get_by_role("table").evaluate(
+        "table => table.scrollWidth <= table.parentElement.clientWidth"
+    )
 
 
 def assert_within_panel(page: Page) -> None:

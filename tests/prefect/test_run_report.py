@@ -136,11 +136,12 @@ def test_a_report_and_a_table_of_failures(endpoints: list[str]) -> None:
         "offer": ["report-offer", "8", "20", "0", "8", "8"],
         "message": ["", "28", "0", "0", "8", "0"],
     }
-    by_code = {row[1]: (row[0], row[2], row[3], row[4]) for row in rows(page, "Failures")[1:]}
+    by_code = {row[1]: (row[0], row[2], row[3]) for row in rows(page, "Failures")[1:]}
     assert by_code["http_status_404"][:2] == ("4", "profile")
     assert by_code["http_status_404"][2].startswith("contact 7: ")
     assert by_code["response_not_json"][2].startswith("contact 3: ")
-    assert "Check the URL" in by_code["response_not_json"][3]
+    assert "- `http_status_404`: Read the answer's beginning: `leadpush runs show RUN --contact ID`" in page
+    assert "- `response_not_json`: Check the URL;" in page
     assert arrows(page) == {
         ("audience", "unsubscribed"): 4, ("audience", "step0"): 36, ("step0", "failed0"): 8,
         ("step0", "step1"): 28, ("step1", "step2"): 28, ("step2", "done"): 28,
