@@ -40,6 +40,7 @@ class Batch:
         number: The batch's number, from 0.
         size: How many contacts it has.
         workspace: The name of the run's workspace, by which another process finds the database.
+        report: Whether the run shows in Prefect how it goes, which another process learns from here.
 
     Example:
         In a task of your own:
@@ -56,6 +57,7 @@ class Batch:
     number: int
     size: int
     workspace: str = ""
+    report: bool = True
 
     def contexts(self) -> Iterator[CampaignContext]:
         """The contacts whose workflow goes on, with their outputs so far: subscribed, and stopped by no
@@ -69,15 +71,17 @@ class Batch:
             RunStopped: if the run was stopped.
         """
         run = open_run(self.run_id, self.workspace)
-        stores = _Stores(self, run)
+        stores, read = _Stores(self, run), 0
         try:
             for piece in active(run.database, run.record, batch_range(run.record, self.number)):
                 for contact in piece:
                     stores.write_if_due()
                     run.check_not_stopped()
+                    read += 1
                     yield _context(run, contact, stores)
         finally:
             stores.close()
+        stores.count_skipped(read)
         claim_batch(run.database, run.record, READ_TO_THE_END, self.number, "")
 
     def store(self, context: CampaignContext, output_key: str, value: Any) -> None:
@@ -201,6 +205,11 @@ class _Stores:
             self.rows = {}
             self.due = monotonic() + WRITE_SECONDS
 
+    def count_skipped(self, read: int) -> None:
+        """All were read; those for whom nothing was stored are done with too."""
+        for output_key, numbers in self.seen.items():
+            self.run.count(output_key, read - len(numbers))
+
     def close(self) -> None:
         with self.lock:
             self.closed = True
@@ -220,4 +229,4 @@ def _write(run: OpenRun, output_key: str, rows: Mapping[int, Outcome]) -> None:
         definition=f"store {output_key}",
     )
     write_outcomes(run.database, run.record.key, step, list(rows.items()), run.record.execution)
-    run.done[output_key] += len(rows)
+    run.count(output_key, len(rows))

@@ -65,7 +65,7 @@ def _fetch_batch(
     reads = _Reads(
         run, step, (*(t.paths for t in target.endpoint.templates), condition.paths if condition else ())
     )
-    writer = _Writer(run, step, number, _health(run, target.name))
+    writer = _Writer(run, step, number, _health(run, batch, target.name))
     feed = engine().feed(target, groups=(batch.run_id, owner))
     ahead = UNWRITTEN - PIECE + target.endpoint.config.max_concurrency
 
@@ -90,9 +90,9 @@ def _fetch_batch(
     return writer.counts
 
 
-def _health(run: OpenRun, endpoint: str) -> EndpointHealth | None:
+def _health(run: OpenRun, batch: Batch, endpoint: str) -> EndpointHealth | None:
     """Whether a saved endpoint answers, for all batches of the run in this process."""
-    if not endpoint or not run.report:
+    if not endpoint or not run.report or not batch.report:
         return None
     return run.health.setdefault(endpoint, EndpointHealth(endpoint, run.workspace.name, run.record.campaign))
 
@@ -209,8 +209,8 @@ class _Writer:
         for _, outcome in self.rows:
             code = outcome.failure.code if outcome.failure else str(outcome.status)
             self.counts[code] = self.counts.get(code, 0) + 1
-        self.run.done[self.node] += len(self.rows)
-        self.run.failed[self.node] += sum(outcome.failure is not None for _, outcome in self.rows)
+        failed = sum(outcome.failure is not None for _, outcome in self.rows)
+        self.run.count(self.node, len(self.rows), failed)
         if self.health is not None:
             self.health.note(outcome for _, outcome in self.rows)
         self.rows = []

@@ -122,8 +122,7 @@ class CampaignRun:
             include_unsubscribed: Whether contacts that are not subscribed take part; by default they are
                 skipped.
             simulate: Whether no request is ever sent, and each step answers with its `mock_response`.
-            report: Whether the run writes a report, says in the log how far it is, and emits events (in other
-                processes than the flow's, it does say when an endpoint fails).
+            report: Whether the run writes a report, says in the log how far it is, and emits events.
 
         Raises:
             BlockInvalid: if the workspace or the audience has problems.
@@ -172,7 +171,7 @@ class CampaignRun:
         """The run's contacts, in batches to give to tasks: at least one, also for an empty audience."""
         record, workspace = self._run.record, self._run.workspace.name
         return [
-            Batch(record.run_id, number, len(batch_range(record, number)), workspace)
+            Batch(record.run_id, number, len(batch_range(record, number)), workspace, self._run.report)
             for number in range(record.batches)
         ]
 

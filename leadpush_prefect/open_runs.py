@@ -105,6 +105,17 @@ class OpenRun:
         while self._at_work and monotonic() < deadline:
             sleep(0.02)
 
+    def count(self, node: str, done: int, failed: int = 0) -> None:
+        """A node is done with so many more contacts; several batches are at work in threads."""
+        with _lock:
+            self.done[node] += done
+            self.failed[node] += failed
+
+    def counted(self) -> tuple[Counter[str], Counter[str]]:
+        """`done` and `failed` at one moment."""
+        with _lock:
+            return self.done.copy(), self.failed.copy()
+
     def say_once(self, message: str) -> bool:
         """Whether something was not yet said of this run."""
         with _lock:

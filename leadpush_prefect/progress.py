@@ -83,6 +83,7 @@ class ProgressLog:
         self._run = run
         self._log = log
         self._is_here = is_here
+        self._is_counted = False
         self._earlier: dict[str, int] = {}  # what earlier executions did, and this one does not do again
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="leadpush-progress", daemon=True)
@@ -106,7 +107,8 @@ class ProgressLog:
     def _log_lines(self) -> None:
         since, before = monotonic(), self._total(self._steps())
         while not self._stopped.wait(EVERY_SECONDS if self._is_here else EVERY_SECONDS_ELSEWHERE):
-            if self._is_here and self._run.record.execution > 1 and not self._earlier:
+            if self._is_here and self._run.record.execution > 1 and not self._is_counted:
+                self._is_counted = True
                 self._earlier = self._count_earlier()  # not sooner: a short run need not wait for it
             steps, now = self._steps(), monotonic()
             total = self._total(steps)
@@ -119,19 +121,23 @@ class ProgressLog:
         return sum(step.done - self._earlier.get(step.node, 0) for step in steps)
 
     def _count_earlier(self) -> dict[str, int]:
-        """What was done when this execution began; a failure that stops a contact is tried again."""
+        """What was done when this execution began, and is not done again: a failure that stops a contact is tried
+        again, and a task of the flow's own stores again for everybody."""
         done, failed = count_outcomes(self._run.database, self._run.record)
-        again = {s.node for s in list_steps(self._run.database, self._run.record) if s.on_failure == "stop"}
-        now, now_failed = self._run.done.copy(), self._run.failed.copy()
-        return {
-            node: max(0, count - now[node] - (failed[node] - now_failed[node] if node in again else 0))
-            for node, count in done.items()
+        steps = {step.node: step for step in list_steps(self._run.database, self._run.record)}
+        now, now_failed = self._run.counted()
+        again = {
+            node: failed[node] - now_failed[node] if step.on_failure == "stop" else 0
+            for node, step in steps.items()
+            if node in done and step.kind != "store"
         }
+        return {node: max(0, done[node] - now[node] - count) for node, count in again.items()}
 
     def _steps(self) -> list[StepProgress]:
         """The steps that have begun, in their order."""
         if self._is_here:
-            here, failed = self._run.done.copy(), dict(self._run.failed)
+            here, bad = self._run.counted()
+            failed = dict(bad)
             done = {node: count + self._earlier.get(node, 0) for node, count in here.items()}
         else:
             done, failed = count_outcomes(self._run.database, self._run.record)

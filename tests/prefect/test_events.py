@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetch_api_data
+from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetch_api_data, open_runs
 from leadpush_prefect import events as module
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.events import EndpointHealth
@@ -221,3 +221,31 @@ def test_the_process_ends_at_once(endpoint: str, tmp_path: Path) -> None:
     )
     [event] = told(UUID(done.stdout.strip()))
     assert event["event"] == "leadpush.campaign.completed"
+
+
+@pytest.mark.parametrize("report", [True, False])
+def test_in_another_process(
+    report: bool, behaviour: Api, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that knows the run only from the database says what the flow's would: with `report=False`, nothing."""
+    behaviour.status = 503
+    kept = dict(open_runs._runs)
+
+    def body() -> Any:
+        audience = Audience.from_contacts({"id": n} for n in range(60))
+        with CampaignRun.start("told", workspace="acme", audience=audience, report=report) as run:
+            [batch] = run.batches()
+            with monkeypatch.context() as elsewhere:
+                elsewhere.setattr(open_runs, "_runs", kept)
+                fetch_api_data.submit(batch, endpoint, output_key="profile").wait()
+            return run.finish()
+
+    run = flow_run_id(run_flow(body))
+    kept.clear()
+    flush_events()
+    assert eventually(lambda: events(run, "prefect.task-run.Completed")), (
+        "which comes after those of the endpoint"
+    )
+    assert [event["event"] for event in events(run, "leadpush.endpoint.")] == (
+        ["leadpush.endpoint.failing"] if report else []
+    )

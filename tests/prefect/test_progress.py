@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from prefect import flow
+from prefect import flow, task
 from sqlalchemy import Engine, text
 
-from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetch_api_data, progress
+from leadpush_prefect import ApiEndpoint, Audience, Batch, CampaignRun, Workspace, fetch_api_data, progress
+from leadpush_prefect import batch as batch_module
 from tests.prefect.running import run_flow
 from tests.server.raw_server import RawServer, Request, each, respond
 
 LINE = re.compile(
-    r"profile ([\d,]+) of ([\d,]+)(?: \(([\d,]+) failed\))?; ([\d,]+) per second(?:, about [\d:]+ left)?"
+    r"(?:profile|score) ([\d,]+) of ([\d,]+)(?: \(([\d,]+) failed\))?; ([\d,]+) per second(?:, about [\d:]+ left)?"
 )
 FEW = 12
 
@@ -162,6 +163,41 @@ def test_a_second_execution(
     assert all(int(match[4].replace(",", "")) < 1000 for match in lines.found), (
         "what was done before took no time"
     )
+
+
+def test_outputs_of_a_task_of_ones_own(
+    acme: Workspace, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They count as they are written, and at the end those for whom nothing was stored; in a second execution,
+    which stores them again, they count anew."""
+    monkeypatch.setattr(batch_module, "WRITE_SECONDS", 0.0)
+    first = run_flow(scored(acme, lines, stop=True))
+    assert first.is_failed()
+    assert {"12", "36"} <= {match[1] for match in lines.found}
+    lines.found.clear()
+    assert run_flow(scored(acme, lines)).name == "Completed"
+    assert all(int(match[1]) <= int(match[2]) == 36 for match in lines.found)
+
+
+def scored(acme: Workspace, lines: Lines, *, stop: bool = False) -> Callable[[], Any]:
+    """Stores for each contact but the last six; waits for the line after 12, and after the last one."""
+
+    @task
+    def score(batch: Batch) -> None:
+        for number, context in enumerate(batch.contexts()):
+            if number == 12:
+                lines.wait_for("12")
+            if number < 30:
+                batch.store(context, "score", number)
+        lines.wait_for("36")
+        if stop:
+            raise ZeroDivisionError
+
+    def body() -> Any:
+        with CampaignRun.start("p", workspace=acme, audience=people(40), run_id="p") as run:
+            return run.finish([score.submit(batch) for batch in run.batches()])
+
+    return body
 
 
 @pytest.mark.parametrize("how", ["finished", "raised", "left", "stopped in async"])
