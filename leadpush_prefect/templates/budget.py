@@ -14,12 +14,28 @@ from typing import Any
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.templates.values import TemplateFailed, present
 
-__all__ = ["CALL", "MAX_TEXT", "begin", "made", "size", "spend", "too_large", "turns"]
+__all__ = [
+    "CALL",
+    "MAX_TEXT",
+    "begin",
+    "begin_source",
+    "made",
+    "paid",
+    "size",
+    "spend",
+    "token",
+    "too_large",
+    "turns",
+]
 
 MAX_TEXT = 1_048_576
 """The longest text or list, in characters or items, that a template or an expression may make."""
 
 BUDGET = 8 * MAX_TEXT
+
+MAX_TOKENS = 50_000
+"""The most words, signs and pieces of text that one template may be written in: each costs time to compile."""
+
 ITEM = 8
 """What an item of a list or an object costs, in characters."""
 
@@ -29,6 +45,7 @@ CALL = 16
 
 class _Left(threading.local):
     units = BUDGET
+    tokens = MAX_TOKENS
 
 
 _left = _Left()
@@ -37,6 +54,29 @@ _left = _Left()
 def begin() -> None:
     """Begin a rendering, in this thread."""
     _left.units = BUDGET
+
+
+def begin_source(source: str) -> None:
+    """Begin to compile a template, in this thread.
+
+    Raises:
+        TemplateFailed: `template_too_large`, if it is longer than any text that it may render to.
+    """
+    if len(source) > MAX_TEXT:
+        raise TemplateFailed(Reason.TEMPLATE_TOO_LARGE, f"It is longer than {MAX_TEXT} characters.")
+    _left.tokens = MAX_TOKENS
+
+
+def token() -> None:
+    """Count one token of the template that is compiled.
+
+    Raises:
+        TemplateFailed: `template_too_large`, if there are too many.
+    """
+    _left.tokens -= 1
+    if _left.tokens < 0:
+        message = f"It is made of more than {MAX_TOKENS} words, signs and pieces of text."
+        raise TemplateFailed(Reason.TEMPLATE_TOO_LARGE, message)
 
 
 def spend(units: int) -> None:
@@ -92,3 +132,10 @@ def _paying(value: Iterable[Any], cost: int) -> Iterator[Any]:
     for item in value:
         spend(cost)
         yield item
+
+
+def paid(value: Iterable[Any]) -> Iterator[Any]:
+    """What makes its items one by one, each of them paid for before anything is done with it."""
+    for item in value:
+        spend(CALL)
+        yield made(item)

@@ -16,6 +16,7 @@ from jinja2 import nodes
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.json_text import from_json
+from leadpush_prefect.templates.budget import begin_source
 from leadpush_prefect.templates.escaping import escape_outputs
 from leadpush_prefect.templates.parsing import parse, parse_condition, parse_json
 from leadpush_prefect.templates.places import CONDITION, JSON_TEXT, Place
@@ -78,6 +79,7 @@ def compile_template(
         'https://a.example/Ana%2FMar%C3%ADa'
     """
     with _Naming(field):
+        begin_source(source)
         return _compile(parse(source, missing), place, field, roots, missing)
 
 
@@ -93,6 +95,7 @@ def compile_json(source: str, *, field: str, roots: Iterable[str], missing: str 
         '{"name": "O\\\\"Brien", "tags": ["a",1]}'
     """
     with _Naming(field):
+        begin_source(source)
         try:
             from_json(source)
         except ValueError:
@@ -110,6 +113,7 @@ def compile_condition(source: str, *, field: str = "when", roots: Iterable[str])
         (True, False)
     """
     with _Naming(field):
+        begin_source(source)
         template = _compile(parse_condition(source), CONDITION, field, roots, "error")
 
     def holds(namespace: Namespace) -> bool:
@@ -139,7 +143,7 @@ class _Naming:
             case jinja2.TemplateSyntaxError():
                 message = f"Line {error.lineno}: {(error.message or 'it does not parse').rstrip('.')}."
                 raise TemplateFailed(Reason.TEMPLATE_INVALID, message, self.field) from None
-            case RecursionError() | OverflowError() | MemoryError() | SyntaxError() | ValueError():
+            case Exception():  # such as RecursionError, MemoryError, SyntaxError, SystemError
                 raise TemplateFailed(
                     Reason.TEMPLATE_INVALID, "It is nested too deeply, or too long.", self.field
                 ) from None

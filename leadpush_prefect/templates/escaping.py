@@ -10,10 +10,13 @@ from leadpush_prefect.errors import Reason
 from leadpush_prefect.templates.places import Place
 from leadpush_prefect.templates.values import TemplateFailed
 
-__all__ = ["call", "escape_outputs", "escaped", "flatten", "refuse", "refuse_other_escapes"]
+__all__ = ["OWN", "call", "escape_outputs", "escaped", "flatten", "refuse", "refuse_other_escapes"]
 
 _PRINTED_AGAIN = (nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock)
 _ESCAPES_OF_AUTHORS = ("urlencode", "tojson")
+
+OWN = "own "
+"""What the names of our own functions begin with: no name that an author can write holds a space."""
 
 
 def refuse(message: str) -> NoReturn:
@@ -151,4 +154,4 @@ def flatten(node: nodes.Node) -> tuple[nodes.Node, list[nodes.Expr]]:
 def call(name: str, node: nodes.Node, arguments: list[nodes.Expr]) -> nodes.Filter:
     """A call of one of our own functions: in Jinja's tree a filter, whose name no author can write."""
     filtered = cast(nodes.Expr, node)
-    return nodes.Filter(filtered, name, arguments, [], None, None, lineno=node.lineno)
+    return nodes.Filter(filtered, OWN + name, arguments, [], None, None, lineno=node.lineno)

@@ -20,7 +20,7 @@ from jinja2.tests import TESTS as JINJA_TESTS
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.json_text import to_json, to_text
-from leadpush_prefect.templates.budget import CALL, MAX_TEXT, made, size, spend, too_large
+from leadpush_prefect.templates.budget import CALL, MAX_TEXT, made, paid, size, spend, too_large
 from leadpush_prefect.templates.values import Missing, Nothing, TemplateFailed, present
 
 __all__ = ["filters", "tests"]
@@ -28,9 +28,12 @@ __all__ = ["filters", "tests"]
 MAX_NUMBER = 1_000
 """The widest padding, the most columns, the most digits."""
 
+MAX_DIGITS = 4_300
+"""The longest text that is read as an integer, as in Python itself."""
+
 # Those whose result is no larger than their input, by a small factor, and that read data by the environment.
 _PLAIN = (
-    "abs count dictsort filesizeformat first float groupby int items last length list map max min reject "
+    "abs count dictsort filesizeformat first float groupby items last length list map max min reject "
     "rejectattr reverse select selectattr sort unique"
 ).split()
 _OF_TEXT = "capitalize e escape lower striptags title trim truncate upper wordcount".split()
@@ -39,11 +42,22 @@ _TESTS = (
     "lower lt mapping ne none number odd sameas sequence string true upper == != < <= > >="
 ).split()
 
-_FORMAT_DIRECTIVE = re.compile(r"%(?:\((\w+)\))?[#0\- +]*(\*|\d*)(?:\.(\*|\d*))?[a-zA-Z%]")
+# What it does not understand it finds as a `%` alone. Possessive, so that no long row of zeros is tried twice.
+_FORMAT_DIRECTIVE = re.compile(r"%(?:(?:\(\w*+\))?[#0\- +]*+(\*|\d*+)(?:\.(\*|\d*+))?([a-zA-Z%]))?")
+_WIDEST_NUMBER = 320
+"""How many characters `%f` makes of the largest float."""
+
+_COPIED = 1_024
+"""How many characters are copied in about the time that one unit of the budget stands for."""
 
 
-def _strict(function: Callable[..., Any], *, text: bool = False) -> Callable[..., Any]:
-    """The filter or test, but a missing value or argument is an error; with `text`, of the printed text."""
+def _strict(
+    function: Callable[..., Any], *, text: bool = False, compares: bool = False
+) -> Callable[..., Any]:
+    """The filter or test, but a missing value or argument is an error; with `text`, of the printed text.
+
+    What `compares` goes through its arguments to the end, and pays for all of them.
+    """
     skipped = 1 if hasattr(function, "jinja_pass_arg") else 0
 
     @wraps(function)  # keeps Jinja's mark of what is passed first
@@ -56,7 +70,11 @@ def _strict(function: Callable[..., Any], *, text: bool = False) -> Callable[...
             value = _printed(value)
             arguments = (*arguments[:skipped], value, *arguments[skipped + 1 :])
         spend(CALL + size(value))
-        return made(function(*arguments, **keywords))
+        if compares:
+            made(arguments[skipped:])
+            made(keywords)
+        result = function(*arguments, **keywords)
+        return paid(result) if isinstance(result, Iterator) else made(result)
 
     return strict
 
@@ -96,11 +114,12 @@ def _batch(value: Any, linecount: int, fill_with: Any = None) -> Any:
 @pass_environment
 def _join(environment: Any, value: Any, d: str = "", attribute: str | int | None = None) -> str:
     items: Sequence[Any] = [*value]
+    d = _printed(d)
     if attribute is not None:
         items = [*map(make_attrgetter(environment, attribute), items)]
     texts = [_printed(present(item)) for item in items]
-    _bound_length(sum(map(len, texts)) + len(texts) * size(d), "join")
-    return _printed(d).join(texts)
+    _bound_length(sum(map(len, texts)) + len(texts) * len(d), "join")
+    return d.join(texts)
 
 
 def _replace(value: str, old: str, new: str, count: int | None = None) -> str:
@@ -111,16 +130,28 @@ def _replace(value: str, old: str, new: str, count: int | None = None) -> str:
 
 
 def _format(value: str, *arguments: Any, **keywords: Any) -> str:
-    longest = max([size(item) for item in (*arguments, *keywords.values())], default=0)
+    arguments = tuple(map(_formattable, arguments))
+    keywords = {name: _formattable(item) for name, item in keywords.items()}
+    longest = max(map(_widest, (*arguments, *keywords.values())), default=0)
     length = len(value)
-    for _, *sizes in _FORMAT_DIRECTIVE.findall(value):
+    for *sizes, conversion in _FORMAT_DIRECTIVE.findall(value):
+        if not conversion:
+            message = "`| format` finds a `%` that begins no directive such as %s, %5d or %(name)s. Write %%."
+            raise TemplateFailed(Reason.TEMPLATE_INVALID, message)
         if "*" in sizes or max(map(len, sizes)) > 3:
             raise TemplateFailed(Reason.TEMPLATE_TOO_LARGE, "`| format` may pad to 999 at most.")
-        length += longest + sum(int(number) for number in sizes if number)
+        length += sum(int(number) for number in sizes if number)
+        length += longest if conversion != "%" else 0
     _bound_length(length, "format")
-    return value % (
-        {name: _formattable(item) for name, item in keywords.items()} or tuple(map(_formattable, arguments))
-    )
+    return value % (keywords or arguments)
+
+
+def _widest(value: Any) -> int:
+    return len(value) if isinstance(value, str) else max(_WIDEST_NUMBER, _digits(value))
+
+
+def _digits(value: Any) -> int:
+    return value.bit_length() // 3 if isinstance(value, int) else 0
 
 
 def _formattable(value: Any) -> Any:
@@ -139,6 +170,12 @@ def _indent(value: str, width: int = 4, first: bool = False, blank: bool = False
         if (number or first) and (line.strip() or blank):
             lines[number] = space + line
     return "".join(lines)
+
+
+def _int(value: Any, default: Any = 0, base: int = 10) -> Any:
+    if size(value) > MAX_DIGITS:  # in a base such as 32 Python would read it, however long it is
+        return default
+    return JINJA_FILTERS["int"](value, default, base)
 
 
 def _round(value: Any, precision: int = 0, method: str = "common") -> Any:
@@ -169,6 +206,8 @@ def _wordwrap(
 ) -> str:
     if size(wrapstring) > len("\r\n"):
         _bound_length(len(value) * (1 + size(wrapstring)), "wordwrap")
+    # A long word is copied once for each line that is cut off from it.
+    spend(sum(len(word) ** 2 for word in value.split()) // (_COPIED * max(width, 1)))
     return do_wordwrap(environment, value, width, break_long_words, wrapstring, break_on_hyphens)
 
 
@@ -202,6 +241,7 @@ def filters() -> Iterator[tuple[str, Callable[..., Any]]]:
         yield name, _strict(function, text=True)
     others: Mapping[str, Callable[..., Any]] = {
         "batch": _batch,
+        "int": _int,
         "join": _join,
         "round": _round,
         "slice": _slice,
@@ -219,6 +259,6 @@ def tests() -> Iterator[tuple[str, Callable[..., Any]]]:
     """The tests, by name."""
     for name in _TESTS:
         test: Callable[..., Any] = JINJA_TESTS[name]  # type: ignore[assignment]
-        yield name, _strict(test)
+        yield name, _strict(test, compares=True)
     yield "defined", lambda value: not isinstance(value, Nothing)
     yield "undefined", lambda value: isinstance(value, Nothing)

@@ -52,7 +52,8 @@ def parse_condition(source: str) -> nodes.Template:
     return nodes.Template([nodes.Output([expression], lineno=1)], lineno=1)
 
 
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"')
+_JSON_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+_COLON = re.compile(r"\s*:")
 
 
 def parse_json(source: str, missing: str) -> nodes.Template:
@@ -63,7 +64,7 @@ def parse_json(source: str, missing: str) -> nodes.Template:
         text = json.loads(token[0])
         if "{{" in text or "{%" in text or "{#" in text:
             body.append(_literal(source[position : token.start()]))
-            body += _leaf(text, missing, is_key=source[token.end() :].lstrip().startswith(":"))
+            body += _leaf(text, missing, is_key=_COLON.match(source, token.end()) is not None)
             position = token.end()
     body.append(_literal(source[position:]))
     return nodes.Template(body, lineno=1)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from difflib import get_close_matches
-from typing import cast
+from typing import Any, cast
+from unicodedata import normalize
 
 from jinja2 import nodes
-from jinja2.meta import find_undeclared_variables
+from jinja2.meta import TrackingCodeGenerator
 from jinja2.visitor import NodeTransformer
 
 from leadpush_prefect.json_text import to_text
 from leadpush_prefect.templates.budget import CALL, made, spend, turns
-from leadpush_prefect.templates.escaping import call, flatten, refuse
+from leadpush_prefect.templates.escaping import OWN, call, flatten, refuse
 from leadpush_prefect.templates.places import ESCAPES
-from leadpush_prefect.templates.sandbox import ENVIRONMENTS, GLOBALS
+from leadpush_prefect.templates.sandbox import ENVIRONMENTS, GLOBALS, Generator
 from leadpush_prefect.templates.values import Nothing, present, walk
 
 __all__ = ["Path", "check", "read_by_keys"]
@@ -55,13 +57,27 @@ def _check_names(tree: nodes.Template, roots: frozenset[str]) -> None:
     set_here = {name.name for name in names if name.ctx != "load"} | {
         m.name for m in tree.find_all(nodes.Macro)
     }
+    for name in {name.name for name in names} | set_here:
+        if name != normalize("NFKC", name):  # Python would take it for another name
+            refuse(f"`{name}` is not written as Python reads it: write {normalize('NFKC', name)}.")
     for name in sorted(set_here & roots):
         refuse(f"`{name}` has a meaning already. Give what is set here a name of its own.")
-    read = find_undeclared_variables(tree) | {name.name for name in names if name.name in _NOT_DATA}
+    read = _undeclared(tree) | {name.name for name in names if name.name in _NOT_DATA}
     for name in sorted(read - roots - GLOBALS):
         near = get_close_matches(name, sorted(roots), n=1)
         hint = f" The nearest name is {near[0]}." if near else ""
         refuse(f"There is no `{name}` here; it can read {', '.join(sorted(roots))}.{hint}")
+
+
+def _undeclared(tree: nodes.Template) -> set[str]:
+    generator = _Undeclared(ENVIRONMENTS["error"])
+    generator.optimizer = None
+    generator.visit(tree)
+    return generator.undeclared_identifiers
+
+
+class _Undeclared(Generator, TrackingCodeGenerator):
+    """Finds the names that a template reads and does not set; folds no constants, which has no bound."""
 
 
 def read_by_keys(tree: nodes.Template) -> frozenset[Path]:
@@ -146,6 +162,10 @@ class _Reader(NodeTransformer):
         cost = sum(_cost(inside) for inside in node.find_all(nodes.Node))
         self.generic_visit(node)
         node.iter = call("turns", node.iter, [nodes.Const(cost, lineno=node.lineno)])
+        if node.recursive:  # whoever calls `loop`, under whatever name, pays for each turn
+            loop = nodes.Name("loop", "load", lineno=node.lineno)
+            turn = call("turn", loop, [nodes.Const(cost, lineno=node.lineno)])
+            node.body.insert(0, nodes.ExprStmt(turn, lineno=node.lineno))
         return node
 
 
@@ -162,6 +182,22 @@ def _compared(value: object) -> object:
     return made(present(value))
 
 
+def _turn(_loop: object, cost: int) -> None:
+    spend(cost)
+
+
+def _paying(escape: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
+    """The escape; what is printed into a macro, a block or a loop is held there until its end, so it is paid
+    for."""
+
+    def escaped(value: Any, path: str) -> str:
+        text = escape(value, path)
+        spend(len(text))
+        return text
+
+    return escaped
+
+
 def _joined(value: object) -> str:
     text = str(value) if isinstance(value, Nothing) else to_text(value)
     spend(len(text))
@@ -169,14 +205,15 @@ def _joined(value: object) -> str:
 
 
 for _environment in ENVIRONMENTS.values():
-    _environment.filters |= {f"escape {name}": function for name, function in ESCAPES.items()}
+    _environment.filters |= {f"{OWN}escape {name}": _paying(function) for name, function in ESCAPES.items()}
     _environment.filters |= {
-        "made": made,
-        "turns": turns,
-        "element": _element,
-        "compared": _compared,
-        "joined": _joined,
+        f"{OWN}made": made,
+        f"{OWN}turns": turns,
+        f"{OWN}turn": _turn,
+        f"{OWN}element": _element,
+        f"{OWN}compared": _compared,
+        f"{OWN}joined": _joined,
     }
-    _environment.filters["walk"] = lambda value, root, keys, shown, missing=_environment.missing: walk(
+    _environment.filters[f"{OWN}walk"] = lambda value, root, keys, shown, missing=_environment.missing: walk(
         value, root, keys, missing, shown
     )

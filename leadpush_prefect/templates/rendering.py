@@ -10,6 +10,7 @@ from jinja2 import nodes
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.templates.budget import MAX_TEXT, begin
+from leadpush_prefect.templates.escaping import OWN
 from leadpush_prefect.templates.places import ESCAPES
 from leadpush_prefect.templates.reading import Path
 from leadpush_prefect.templates.sandbox import GLOBALS, DataEnvironment
@@ -34,7 +35,6 @@ def _too_long() -> TemplateFailed:
 
 
 def _jinja_renderer(tree: nodes.Template, environment: DataEnvironment) -> Render:
-    begin()  # Jinja evaluates what is constant while it compiles
     template = jinja2.Template.from_code(environment, environment.compile(tree), environment.globals)
 
     def render(namespace: Namespace) -> str:
@@ -62,13 +62,18 @@ def _plain_renderer(tree: nodes.Template, missing: type[Nothing]) -> Render | No
 
     def render(namespace: Namespace) -> str:
         pieces = []
+        size = 0
         for part in parts:
             if isinstance(part, str):
                 pieces.append(part)
             else:
                 escape, path, root, keys = part
                 value = namespace[root] if root in namespace else missing(name=root)
-                pieces.append(escape(walk(value, root, keys, missing) if keys else value, path))
+                piece = escape(walk(value, root, keys, missing) if keys else value, path)
+                size += len(piece)
+                if size > MAX_TEXT:  # before the next one is made
+                    raise _too_long()
+                pieces.append(piece)
         text = "".join(pieces)
         if len(text) > MAX_TEXT:
             raise _too_long()
@@ -93,16 +98,16 @@ def _plain_parts(tree: nodes.Template) -> list[PlainPart] | None:
 def _plain_value(node: nodes.Node) -> PlainPart | None:
     match node:
         case nodes.Filter(name=name, node=inner, args=[nodes.Const(value=path)]) if name.startswith(
-            "escape "
+            f"{OWN}escape "
         ):
-            escape = ESCAPES[name.removeprefix("escape ")]
+            escape = ESCAPES[name.removeprefix(f"{OWN}escape ")]
         case _:
             return None
     match inner:
         case nodes.Name(name=root) if root not in GLOBALS:
             return escape, path, root, ()
-        case nodes.Filter(name="walk", node=nodes.Name(name=root), args=[_, nodes.Tuple(items=keys), _]) if (
-            root not in GLOBALS and all(isinstance(key, nodes.Const) for key in keys)
+        case nodes.Filter(name=name, node=nodes.Name(name=root), args=[_, nodes.Tuple(items=keys), _]) if (
+            name == f"{OWN}walk" and root not in GLOBALS and all(isinstance(key, nodes.Const) for key in keys)
         ):
             return escape, path, root, tuple(key.value for key in keys if isinstance(key, nodes.Const))
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +23,9 @@ UNSET: Any = runtime.missing  # type: ignore[attr-defined]
 """What stands for no value in Jinja, and here."""
 
 __all__ = ["UNSET", "Missing", "Nothing", "TemplateFailed", "ValueMissing", "find", "present", "walk"]
+
+MAX_NAMES, MAX_NAME = 500, 100
+"""Among how many names, and for how long a one, the nearest is looked for: it takes time for each."""
 
 _LOOP_KEYS = frozenset(
     "index index0 revindex revindex0 first last length depth depth0 previtem nextitem cycle changed".split()
@@ -69,7 +73,8 @@ class Nothing(Undefined):
     @property
     def _undefined_message(self) -> str:
         parent, _, name = self._path.rpartition(".")
-        near = get_close_matches(name, [str(key) for key in self._names], n=1)
+        names = [str(key) for key in islice(self._names, MAX_NAMES)] if len(name) <= MAX_NAME else []
+        near = get_close_matches(name, names, n=1)
         if not near:
             return f"{self._path} is not there."
         return f"{self._path} is not there; the nearest name is {parent + '.' if parent else ''}{near[0]}."
