@@ -38,7 +38,8 @@ _OF_THE_CONNECTION = frozenset(
     "proxy-connection proxy-authorization http2-settings".split()
 )
 _DECODABLE = re.compile(r"(gzip|deflate|identity|\*|\s|,|;q=[\d.]+)*")
-_TEMPLATE_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+# One that is never closed reaches to the end, so that the closing marks are looked for but once.
+_TEMPLATE_TAG = re.compile(r"\{\{.*?(?:\}\}|\Z)|\{%.*?(?:%\}|\Z)|\{#.*?(?:#\}|\Z)", re.DOTALL)
 
 _DOTS = re.compile("[\u3002\uff0e\uff61]")  # RFC 3490, section 3.1
 

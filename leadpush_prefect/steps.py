@@ -100,6 +100,9 @@ def message_template(template: Message, step: Step) -> tuple[Template, bool]:
         return compile_json(to_json(template), field="template", roots=ROOTS), False
     except TemplateFailed as failed:
         raise _refused(step, failed) from None
+    except (TypeError, RecursionError):
+        message = "It has no form in JSON: its keys are texts, and it is nested less than 250 levels."
+        raise _refused(step, TemplateFailed(Reason.TEMPLATE_INVALID, message, "template")) from None
 
 
 def _refused(step: Step, failed: TemplateFailed) -> StepRefused:

@@ -7,6 +7,7 @@ paths cost nothing.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -33,7 +34,7 @@ MAX_TEXT = 1_048_576
 
 BUDGET = 8 * MAX_TEXT
 
-MAX_TOKENS = 50_000
+MAX_TOKENS = 30_000
 """The most words, signs and pieces of text that one template may be written in: each costs time to compile."""
 
 ITEM = 8
@@ -43,12 +44,17 @@ CALL = 16
 """What the call of a filter, a macro or any part of a loop's body costs, in characters."""
 
 
+MAX_NUMBER = 65_536
+"""The most digits in a row: Jinja's lexer takes 300 bytes for each digit of a number."""
+
+
 class _Left(threading.local):
     units = BUDGET
     tokens = MAX_TOKENS
 
 
 _left = _Left()
+_DIGITS = re.compile(r"[\d_]++")
 
 
 def begin() -> None:
@@ -64,6 +70,8 @@ def begin_source(source: str) -> None:
     """
     if len(source) > MAX_TEXT:
         raise TemplateFailed(Reason.TEMPLATE_TOO_LARGE, f"It is longer than {MAX_TEXT} characters.")
+    if len(source) > MAX_NUMBER and any(len(row[0]) > MAX_NUMBER for row in _DIGITS.finditer(source)):
+        raise TemplateFailed(Reason.TEMPLATE_TOO_LARGE, f"It has a row of more than {MAX_NUMBER} digits.")
     _left.tokens = MAX_TOKENS
 
 
