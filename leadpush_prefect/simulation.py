@@ -47,7 +47,7 @@ class Mock:
             raise TransportFailed(Reason.MOCK_MISSING, Reason.MOCK_MISSING.sentence, sent=False)
         try:
             body = _body(self.response)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             message = "The mock_response is not JSON: give an object or a list, or its text."
             raise TransportFailed(Reason.RESPONSE_NOT_JSON, message, sent=False) from None
         if len(body) > max_response_bytes:

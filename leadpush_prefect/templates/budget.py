@@ -34,7 +34,7 @@ MAX_TEXT = 1_048_576
 
 BUDGET = 8 * MAX_TEXT
 
-MAX_TOKENS = 30_000
+MAX_TOKENS = 20_000
 """The most words, signs and pieces of text that one template may be written in: each costs time to compile."""
 
 ITEM = 8

@@ -33,7 +33,7 @@ MAX_DIGITS = 4_300
 
 # Those whose result is no larger than their input, by a small factor, and that read data by the environment.
 _PLAIN = (
-    "abs count dictsort filesizeformat first float groupby items last length list map max min reject "
+    "abs count dictsort filesizeformat first float items last length list map max min reject "
     "rejectattr reverse select selectattr sort unique"
 ).split()
 _OF_TEXT = "capitalize e escape lower striptags title trim truncate upper wordcount".split()
@@ -172,6 +172,15 @@ def _indent(value: str, width: int = 4, first: bool = False, blank: bool = False
     return "".join(lines)
 
 
+@pass_environment
+def _groupby(
+    environment: Any, value: Any, attribute: str | int, default: Any = None, case_sensitive: bool = False
+) -> Any:
+    items = [*value]
+    spend(len(items) * size(default))  # it is put into lower case for each item that lacks the attribute
+    return JINJA_FILTERS["groupby"](environment, items, attribute, default, case_sensitive)
+
+
 def _int(value: Any, default: Any = 0, base: int = 10) -> Any:
     if size(value) > MAX_DIGITS:  # in a base such as 32 Python would read it, however long it is
         return default
@@ -241,6 +250,7 @@ def filters() -> Iterator[tuple[str, Callable[..., Any]]]:
         yield name, _strict(function, text=True)
     others: Mapping[str, Callable[..., Any]] = {
         "batch": _batch,
+        "groupby": _groupby,
         "int": _int,
         "join": _join,
         "round": _round,

@@ -16,6 +16,9 @@ from leadpush_prefect.templates.values import TemplateFailed
 
 __all__ = ["parse", "parse_condition", "parse_json"]
 
+MAX_DEPTH = 200
+"""How deep a template may be nested: about what Python itself compiles."""
+
 # Jinja's lexer folds CR LF into LF. So a CR is hidden from it as a character that it takes for a space
 # between the words of an expression, and for text anywhere else.
 _CR_STANDINS = [*"\x1c\x1d\x1e\x1f\x0b\x0c\x85\u2028\u2029", *map(chr, range(0x2000, 0x200B))]
@@ -25,11 +28,11 @@ def parse(source: str, missing: str) -> nodes.Template:
     """Jinja's tree, in which line ends stay as they were written."""
     environment = ENVIRONMENTS[missing]
     if "\r" not in source:
-        return environment.parse(source)
+        return _flat_enough(environment.parse(source))
     standin = next((mark for mark in _CR_STANDINS if mark not in source), None)
     if standin is None:
         raise TemplateFailed(Reason.TEMPLATE_INVALID, "It holds CR and every other space of Unicode.")
-    tree = environment.parse(source.replace("\r", standin))
+    tree = _flat_enough(environment.parse(source.replace("\r", standin)))
     for data in tree.find_all(nodes.TemplateData):
         data.data = data.data.replace(standin, "\r")
     for const in tree.find_all(nodes.Const):
@@ -49,7 +52,17 @@ def parse_condition(source: str) -> nodes.Template:
     expression = parser.parse_expression()
     if not parser.stream.eos:
         raise TemplateFailed(Reason.TEMPLATE_INVALID, "There is more than one expression.")
-    return nodes.Template([nodes.Output([expression], lineno=1)], lineno=1)
+    return _flat_enough(nodes.Template([nodes.Output([expression], lineno=1)], lineno=1))
+
+
+def _flat_enough(tree: nodes.Template) -> nodes.Template:
+    """The tree, if it is not deep: where Python's recursion limit is high, a deep one ends the process."""
+    level: list[nodes.Node] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in node.iter_child_nodes()]
+        if not level:
+            return tree
+    raise TemplateFailed(Reason.TEMPLATE_INVALID, f"It is nested more than {MAX_DEPTH} levels deep.")
 
 
 _JSON_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
