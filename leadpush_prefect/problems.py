@@ -50,6 +50,7 @@ _SECRET_NAME = re.compile(
 
 MAX_ATTEMPTS = 10
 MAX_CONCURRENCY = 1_000
+MAX_FIELDS = 100  # headers, or parameters: more than any server takes
 
 
 def error(field: str, sentence: str, remedy: str) -> Problem:
@@ -135,6 +136,10 @@ def _endpoint_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | No
             "Choose one of them.",
         )
     yield from _limit_problems(endpoint, workspace)
+    too_many = list(_number_problems(endpoint))
+    if too_many:  # and each of them costs time
+        yield from too_many
+        return
     templates: list[Template] = []
     yield from _url_problems(endpoint, workspace, templates)
     yield from _header_problems(endpoint, templates)
@@ -174,6 +179,13 @@ def _limit_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | None)
         yield error(
             "missing_variables", f"{endpoint.missing_variables!r} is not known.", "Choose error or empty."
         )
+
+
+def _number_problems(endpoint: EndpointConfig) -> Iterator[Problem]:
+    values = sum(len(endpoint.query_values(name)) for name in endpoint.query)
+    for field, count in ("headers", len(endpoint.headers)), ("query", values):
+        if count > MAX_FIELDS:
+            yield error(field, f"It has {count:,} values, of {MAX_FIELDS} at most.", "Send fewer, or a body.")
 
 
 def _compiles(field: str, compile_it: Callable[[], Template], templates: list[Template]) -> Iterator[Problem]:

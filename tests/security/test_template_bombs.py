@@ -23,7 +23,7 @@ from leadpush_prefect.templates import (
     compile_condition,
     compile_template,
 )
-from tests.security.bombs import CASES
+from tests.security.bombs import CASES, PARTS
 from tests.unit.rendering import DATA, failure, render
 
 ROOT = Path(__file__).parents[2]
@@ -37,18 +37,23 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each case is tr
 
 
 @cache
-def results() -> dict[str, dict[str, Any]]:
-    command = [sys.executable, "-m", "tests.security.bombs"]
+def results(part: int) -> dict[str, dict[str, Any]]:
+    command = [sys.executable, "-m", "tests.security.bombs", str(part)]
     child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110)
     assert child.returncode == 0, child.stderr[-2000:]
     return {row["name"]: row for row in map(json.loads, child.stdout.splitlines())}
 
 
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.xdist_group("template bombs")
-def test_bomb(name: str) -> None:
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        pytest.param(number % PARTS, name, id=name, marks=pytest.mark.xdist_group(f"bombs {number % PARTS}"))
+        for number, name in enumerate(CASES)
+    ],
+)
+def test_bomb(part: int, name: str) -> None:
     """It ends as `template_invalid` or `template_too_large`, or is done, within time and memory."""
-    result = results()[name]
+    result = results(part)[name]
     ended = ["template_invalid", "template_too_large"]
     if name.startswith(("bounded", "saving", "missing")):
         ended += ["", "template_missing"]

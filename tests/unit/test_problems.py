@@ -359,3 +359,17 @@ def test_what_the_workspace_makes_of_a_url(url: str, value: object, fits: bool) 
     found = ApiEndpoint(url=url).problems(Workspace(variables={"api": value}))
     assert fits == (found == [])
     assert all(problem.field == "url" and "api" in problem.sentence for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"headers": {f"X-{n}": "a" for n in range(10_000)}}, "headers"),
+        ({"query": {f"a{n}": "{{ contact._id }}" for n in range(10_000)}}, "query"),
+        ({"query": {"a": ["{{ contact._id }}"] * 101}}, "query"),
+    ],
+)
+def test_too_many(fields: dict[str, Any], field: str) -> None:
+    """Each header and parameter costs time, so their number is bounded before they are looked at."""
+    [problem] = ApiEndpoint(url="https://api.example.com/", **fields).problems()
+    assert (problem.severity, problem.field) == ("error", field)
