@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from leadpush_prefect.context import CampaignContext, check_identifier
 from leadpush_prefect.errors import Reason, StepRefused
-from leadpush_prefect.json_text import from_json, to_json
+from leadpush_prefect.json_text import NestedTooDeeply, check_json, from_json, to_json
 from leadpush_prefect.open_runs import OpenRun, open_run
 from leadpush_prefect.outcome import Outcome, Status
 from leadpush_prefect.store.active import active
@@ -99,7 +99,7 @@ class Batch:
             ValueError: if the key is no identifier, or the contact is not in the batch.
         """
         check_identifier("output_key", output_key)
-        outcome = Outcome(Status.FETCHED, to_json(value))
+        outcome = Outcome(Status.FETCHED, _stored(value))
         run = open_run(self.run_id, self.workspace)
         origin = context.origin if isinstance(context.origin, _Origin) else None
         number = _number_of(run, context, origin)
@@ -114,6 +114,15 @@ class Batch:
 
 READ_TO_THE_END = -1
 """Of `claim`: in place of a step's number, that a task of the user's own has read all contexts of a batch."""
+
+
+def _stored(value: Any) -> str:
+    text = to_json(value)
+    try:
+        check_json(text.encode())
+    except NestedTooDeeply as error:
+        raise TypeError(f"The value is {error}, and could not be exported.") from None
+    return text
 
 
 def skip_unstored(run: OpenRun) -> None:

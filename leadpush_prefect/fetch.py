@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.json_text import check_json
+from leadpush_prefect.json_text import MAX_DEPTH, NestedTooDeeply, check_json
 from leadpush_prefect.keeping import kept
 from leadpush_prefect.masking import Masker
 from leadpush_prefect.network.body import EXCERPT_BYTES
@@ -169,6 +169,9 @@ def read_output(answer: Answer) -> str:
     try:
         value = check_json(answer.body)
         text = answer.body.decode()
+    except NestedTooDeeply:
+        what = f"The answer is nested more deeply than {MAX_DEPTH} levels."
+        raise _NoOutput(Reason.RESPONSE_NOT_JSON, what, answer) from None
     except ValueError:
         what = "The answer is not JSON." if answer.body.strip() else "The answer is empty."
         raise _NoOutput(Reason.RESPONSE_NOT_JSON, what, answer) from None

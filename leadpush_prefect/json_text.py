@@ -18,7 +18,14 @@ from uuid import UUID
 
 import orjson
 
-__all__ = ["JsonNumber", "check_json", "from_json", "to_json", "to_text"]
+__all__ = ["MAX_DEPTH", "JsonNumber", "NestedTooDeeply", "check_json", "from_json", "to_json", "to_text"]
+
+MAX_DEPTH = 200
+"""How deeply what comes from others may be nested. Less than what can be written, so that what holds it (a line of
+a file, a report) can still be written too; and few enough for whoever goes down it with a function per level."""
+
+_MOST_WRITTEN = 254
+"""How deep orjson writes."""
 
 # Python refuses to turn longer texts into an int (CVE-2020-10735).
 MAX_INTEGER_DIGITS = 4300
@@ -40,6 +47,8 @@ class JsonNumber(float):
     (True, '1.10')
     """
 
+    __slots__ = ("text",)  # an answer may be full of them
+
     text: str
 
     def __new__(cls, text: str) -> JsonNumber:
@@ -56,17 +65,21 @@ class JsonNumber(float):
     __repr__ = __str__
 
 
+class NestedTooDeeply(ValueError):
+    """JSON perhaps, but nested more deeply than it may be (RFC 8259, section 9)."""
+
+
 def from_json(text: bytes | str) -> Any:
     """The value of a JSON text.
 
     Raises:
-        ValueError: if it is not JSON (RFC 8259), or nested more deeply than 1,000 levels.
+        ValueError: if it is not JSON (RFC 8259), or nested more deeply than about 1,000 levels.
 
     >>> from_json(b'[12345678901234567890123, 0.10, "1e3"]')
     [12345678901234567890123, 0.10, '1e3']
     """
     raw = text.encode() if isinstance(text, str) else text
-    value = check_json(raw)
+    value = _parsed(raw)
     is_plain = type(value) is dict or type(value) is list
     if is_plain and not _UNUSUAL_NUMBER.search(raw):
         return value
@@ -77,25 +90,46 @@ def from_json(text: bytes | str) -> Any:
 
 
 def check_json(raw: bytes) -> Any:
-    """The value of a JSON text, but for the digits: quicker than `from_json`, where only the kind matters.
+    """The value of a JSON text that comes from others, but for the digits: quicker than `from_json`, where only the
+    kind matters. What passes can be read by `from_json` and written by `to_json`, inside something else too.
 
     Raises:
-        ValueError: as `from_json`.
+        NestedTooDeeply: if it is nested more deeply than `MAX_DEPTH`.
+        ValueError: if it is not JSON (RFC 8259).
 
     >>> type(check_json(b'{"price": 1.10}'))
     <class 'dict'>
     """
+    value = _parsed(raw)
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:  # else no second look is needed
+        _check_depth(value)
+    return value
+
+
+def _parsed(raw: bytes) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
+        if "depth" in str(error):
+            raise NestedTooDeeply(str(error)) from None
         if "infinity" not in str(error):  # a number that no double can hold; JSON sets no bound
             raise
     value = _with_digits(raw)
     try:
         to_json(value)
     except TypeError as refused:  # what only the standard parser takes, such as a lone surrogate
-        raise ValueError(str(refused)) from None
+        kind = NestedTooDeeply if "ecursion" in str(refused) else ValueError
+        raise kind(str(refused)) from None
     return value
+
+
+def _check_depth(value: Any) -> None:
+    for _ in range(_MOST_WRITTEN - MAX_DEPTH):
+        value = [value]
+    try:
+        to_json(value)
+    except TypeError:
+        raise NestedTooDeeply("nested too deeply") from None
 
 
 def _with_digits(raw: bytes) -> Any:
@@ -104,7 +138,7 @@ def _with_digits(raw: bytes) -> Any:
             raw.decode(), parse_float=JsonNumber, parse_int=_integer, parse_constant=_refuse_constant
         )
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise NestedTooDeeply("nested too deeply") from None
 
 
 def _refuse_constant(name: str) -> Any:
@@ -133,7 +167,10 @@ def to_json(value: Any) -> str:
     except TypeError as error:  # orjson.JSONEncodeError is a TypeError
         if "64-bit" not in str(error):
             raise
+    try:
         return orjson.dumps(_with_long_integers(value), default=_fragment, option=_OPTIONS).decode()
+    except (RecursionError, ValueError) as error:  # an integer that Python prints no more
+        raise TypeError(str(error)) from None
 
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME

@@ -8,7 +8,10 @@ from collections.abc import Callable
 
 __all__ = ["pretty_json"]
 
-_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_PIECE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+
+MOST_INDENTED = 40
+"""Levels from which on nothing is indented further: else a small text, deeply nested, would become a huge one."""
 
 
 def pretty_json(text: str, mask: Callable[[str], str]) -> str:
@@ -54,7 +57,7 @@ def pretty_json(text: str, mask: Callable[[str], str]) -> str:
 
 
 def _line(depth: int) -> str:
-    return "\n" + "  " * depth
+    return "\n" + "  " * min(depth, MOST_INDENTED)
 
 
 def _masked(piece: str, mask: Callable[[str], str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from leadpush_prefect.context import ROOTS, check_identifier
 from leadpush_prefect.errors import Reason, StepRefused
 from leadpush_prefect.fetch import render_failure
-from leadpush_prefect.json_text import to_json
+from leadpush_prefect.json_text import MAX_DEPTH, NestedTooDeeply, check_json, to_json
 from leadpush_prefect.outcome import Failure, Outcome, Status
 from leadpush_prefect.templates import (
     TEXT,
@@ -127,10 +127,18 @@ def render_values(template: Template, is_text: bool, values: Mapping[str, Any]) 
     """The outcome of rendering a message for one contact: its output is JSON, for a text a JSON string."""
     try:
         text = template.render(values)
-        return Outcome(Status.FETCHED, to_json(text) if is_text else text)
+        if is_text:
+            return Outcome(Status.FETCHED, to_json(text))
+        check_json(
+            text.encode()
+        )  # a value may be as deep as an answer, and stands in the message's own levels
+        return Outcome(Status.FETCHED, text)
     except TemplateFailed as failed:
         return _failed(render_failure(failed))
-    except TypeError:  # half a surrogate pair, that the author wrote
+    except NestedTooDeeply:
+        message = f"The message is nested more deeply than {MAX_DEPTH} levels."
+        return _failed(Failure(Reason.TEMPLATE_TOO_LARGE, message, "template"))
+    except (TypeError, UnicodeEncodeError):  # half a surrogate pair
         return _failed(Failure(Reason.TEMPLATE_INVALID, "The message has no form in UTF-8.", "template"))
 
 

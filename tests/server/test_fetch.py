@@ -18,6 +18,7 @@ import pytest
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Workspace
 from leadpush_prefect.calling import fetch_one
 from leadpush_prefect.errors import Reason
+from leadpush_prefect.json_text import MAX_DEPTH, to_json
 from leadpush_prefect.outcome import Failure, Outcome
 from tests.server.raw_server import RawServer, Reader, in_turn, mute, respond
 
@@ -94,10 +95,20 @@ def test_output(text: str) -> None:
 
 def test_deep() -> None:
     """Nesting that an answer may have can be read by whoever gets it."""
-    text = "[" * 1000 + "1.10" + "]" * 1000
+    text = "[" * MAX_DEPTH + "1.10" + "]" * MAX_DEPTH
     with RawServer(respond(text.encode())) as server:
         assert outcome(server).output == text
-        assert type(call(server)) is list
+        assert to_json(call(server)) == text
+
+
+@pytest.mark.parametrize("number", ["1", "1.10", "1e400", "9" * 400])
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 254, 255, 1024, 1025, 100_000])
+def test_too_deep(depth: int, number: str) -> None:
+    """What is nested more deeply is no output, whatever stands in it: it could be read, but no more written."""
+    with RawServer(respond(("[" * depth + number + "]" * depth).encode())) as server:
+        failed = failure(server)
+    assert failed.reason is Reason.RESPONSE_NOT_JSON
+    assert failed.message == "The answer is nested more deeply than 200 levels."
 
 
 def test_digits() -> None:

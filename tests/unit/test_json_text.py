@@ -15,7 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadpush_prefect.json_text import JsonNumber, from_json, to_json, to_text
+from leadpush_prefect.json_text import (
+    MAX_DEPTH,
+    JsonNumber,
+    NestedTooDeeply,
+    check_json,
+    from_json,
+    to_json,
+    to_text,
+)
 
 NUMBERS = [
     *("0", "-0", "-0.0", "1", "-17", "1.10", "1.0", "0.10", "10.00", "1e3", "1E5", "1.5e-7", "0.00001"),
@@ -23,6 +31,10 @@ NUMBERS = [
     *("0.1234567890123456789", "100000000000000000000000", "1e400", "-1e400", "1e-400", "5e-324"),
     *("1234567.12345678", "0.0001", "1.7976931348623157e308", "2.50", "9" * 4300, "9" * 5000),
 ]
+
+DEEP: Any = 2**70
+for _ in range(1500):
+    DEEP = [DEEP]
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -90,6 +102,20 @@ def test_nesting() -> None:
     assert text == to_json(from_json(text))
 
 
+@pytest.mark.parametrize("number", ["1", "1.10", "1e400", "9" * 30, "9" * 5000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_depth_of_what_comes_from_others(opening: str, closing: str, number: str) -> None:
+    """As much as passes can also be written inside something else; brackets in texts, or side by side, are no depth."""
+    text = opening * MAX_DEPTH + number + closing * MAX_DEPTH
+    check_json(text.encode())
+    held = f'{{"a":[{{"b":{text}}}]}}'
+    assert to_json(from_json(held)) == held
+    with pytest.raises(NestedTooDeeply):
+        check_json(f"[{text}]".encode())
+    flat = ",".join([f'{opening}"[[{{"{closing}'] * MAX_DEPTH)
+    check_json(f"[{flat},{number}]".encode())
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -111,7 +137,7 @@ def test_other_types(value: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [object(), {1}, b"bytes", {"a": object()}, Decimal("NaN"), {1: 2}, "\ud800"]
+    "value", [object(), {1}, b"bytes", {"a": object()}, Decimal("NaN"), {1: 2}, "\ud800", [10**5000], DEEP]
 )
 def test_no_json(value: Any) -> None:
     """What has no JSON form is a TypeError."""
