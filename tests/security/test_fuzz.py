@@ -34,7 +34,7 @@ from leadpush_prefect.templates.places import (
     URL,
 )
 from tests.security.fuzzing import fuzz, long_enough
-from tests.security.json_catalogue import CATALOGUE
+from tests.security.json_catalogue import CATALOGUE, Verdict
 from tests.security.random_templates import expressions, sources
 from tests.server.raw_server import RawServer, Reader, mute
 
@@ -44,6 +44,7 @@ TEMPLATE_REASONS = {Reason.TEMPLATE_MISSING, Reason.TEMPLATE_INVALID, Reason.TEM
 
 TIMEOUT = 0.3
 SMALL = [text for _, text, _ in CATALOGUE if len(text) < 500]
+OUTPUTS = [text for _, text, verdict in CATALOGUE if len(text) < 500 and verdict is Verdict.OUTPUT]
 
 bodies = st.one_of(
     st.sampled_from(SMALL),
@@ -126,26 +127,32 @@ def _chunked(body: bytes) -> bytes:
 @st.composite
 def answers(draw: st.DrawFn) -> bytes:
     """The bytes of an answer, right or nearly so, or any bytes."""
-    if draw(st.integers(0, 9)) == 0:
+    if draw(st.integers(0, 9)) == 9:
         return draw(st.binary(max_size=300))
-    body = draw(bodies)
-    lines = [draw(status_lines), *draw(st.lists(headers, max_size=4))]
+    body = draw(bodies | st.sampled_from(OUTPUTS))
+    lines = ["HTTP/1.1 200 OK"]
+    if draw(st.booleans()):
+        lines = [draw(status_lines), *draw(st.lists(headers, max_size=3))]
+    coding = draw(st.sampled_from(["", "", "gzip", "deflate"]))
+    if coding:
+        lines.append(f"Content-Encoding: {coding}")
+        body = gzip.compress(body) if coding == "gzip" else zlib.compress(body)
     match draw(st.integers(0, 5)):
         case 0 | 1 | 2:
             lines.append(f"Content-Length: {len(body)}")
-        case 3:
+        case 3 | 4:
             lines.append("Transfer-Encoding: chunked")
             body = _chunked(body)
-    answer = "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogatepass") + body
-    if draw(st.integers(0, 5)) == 0:
+    answer: bytes = "\r\n".join([*lines, "", ""]).encode() + body
+    if draw(st.integers(0, 9)) == 9:
         answer = b"HTTP/1.1 103 Early\r\nX: 1\r\n\r\n" + answer
     for _ in range(draw(st.integers(0, 3)) if draw(st.booleans()) else 0):
-        answer = draw(mutated(answer))
+        answer = draw(_mutated(answer))
     return answer
 
 
 @st.composite
-def mutated(draw: st.DrawFn, answer: bytes) -> bytes:
+def _mutated(draw: st.DrawFn, answer: bytes) -> bytes:
     """An answer in which a piece is cut out, or changed, or stands twice."""
     at = draw(st.integers(0, len(answer)))
     to = min(at + draw(st.integers(0, 8)), len(answer))
@@ -154,7 +161,8 @@ def mutated(draw: st.DrawFn, answer: bytes) -> bytes:
             [b"", answer[at:to] * 2, b"\r\n", b"\n", b"\r", b"\0", b" ", b"\xff", b"0", b"\r\n\r\n"]
         )
     )
-    return answer[:at] + put + (answer[to:] if draw(st.integers(0, 4)) else b"")
+    rest = answer[to:] if draw(st.integers(0, 4)) else b""
+    return answer[:at] + put + rest
 
 
 keeps = st.lists(st.sampled_from(["a", "b", "a.b", "0", "a.0"]), max_size=2)
@@ -163,11 +171,11 @@ keeps = st.lists(st.sampled_from(["a", "b", "a.b", "0", "a.0"]), max_size=2)
 @long_enough
 def test_answers() -> None:
     """Whatever a server says: an output that can be used, or a reason, within the deadline."""
-    said = {"answer": b"", "hangs": False}
+    said: dict[str, Any] = {"answer": b"", "hangs": False}
 
     async def handle(reader: Reader, writer: StreamWriter) -> None:
         await reader.request()
-        writer.write(bytes(said["answer"]))
+        writer.write(said["answer"])
         await writer.drain()
         if said["hangs"]:
             await mute(reader, writer)
