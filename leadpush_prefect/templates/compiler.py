@@ -23,7 +23,7 @@ from leadpush_prefect.templates.places import CONDITION, JSON_TEXT, Place
 from leadpush_prefect.templates.reading import Path, check, read_by_keys
 from leadpush_prefect.templates.rendering import Namespace, renderer
 from leadpush_prefect.templates.sandbox import ENVIRONMENTS
-from leadpush_prefect.templates.values import TemplateFailed, ValueMissing
+from leadpush_prefect.templates.values import TemplateFailed
 
 __all__ = ["Condition", "Template", "compile_condition", "compile_json", "compile_template"]
 
