@@ -21,6 +21,9 @@ EXCERPT_BYTES = 4096
 MAX_GZIP_MEMBERS = 1000
 """Each member costs a copy of what follows it."""
 
+STEP_BYTES = 2**18
+"""How much is decompressed at a time: zlib holds it twice while it does."""
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZLIB, _GZIP, _RAW_DEFLATE = zlib.MAX_WBITS, zlib.MAX_WBITS | 16, -zlib.MAX_WBITS
 
@@ -37,13 +40,13 @@ class WholeBody:
         TransportFailed: `response_too_large`, if its length says so; `response_encoding_unsupported`.
     """
 
-    __slots__ = ("_decoder", "_limit", "_pieces", "_size")
+    __slots__ = ("_decoder", "_first", "_limit", "_more")
 
     def __init__(self, *, encoding: str, length: str | None, limit: int) -> None:
         self._decoder = _decoder_for(encoding)
         self._limit = limit
-        self._pieces: list[bytes] = []
-        self._size = 0
+        self._first = b""  # most have but one piece, which need not be copied
+        self._more = bytearray()  # a list of pieces of a byte or two would take many times their size
         if self._decoder is None and length is not None and _exceeds(length, limit):
             raise _too_large(limit)
 
@@ -54,13 +57,19 @@ class WholeBody:
             TransportFailed: `response_too_large`, as soon as it is known; `protocol_error`, if the compressed
                 data are damaged.
         """
-        if self._decoder is not None:
-            # One byte more than may come is enough to know that there are too many.
-            piece = self._decoder.decode(piece, self._limit - self._size + 1)
-        self._size += len(piece)
-        if self._size > self._limit:
+        size = len(self._first) + len(self._more)
+        if self._decoder is None:
+            if size + len(piece) > self._limit:
+                raise _too_large(self._limit)
+            if size:
+                self._more += piece
+            else:
+                self._first = piece
+            return
+        # One byte more than may come is enough to know that there are too many.
+        self._decoder.decode(piece, self._more, self._limit - size + 1)
+        if len(self._more) > self._limit:
             raise _too_large(self._limit)
-        self._pieces.append(piece)
 
     def finish(self) -> bytes:
         """All of it.
@@ -70,7 +79,7 @@ class WholeBody:
         """
         if self._decoder is not None:
             self._decoder.finish()
-        return b"".join(self._pieces)
+        return b"".join((self._first, self._more)) if self._more else self._first
 
 
 async def read_whole(pieces: AsyncIterable[bytes], *, encoding: str, length: str | None, limit: int) -> bytes:
@@ -101,7 +110,9 @@ async def read_excerpt(pieces: AsyncIterable[bytes], into: bytearray, *, encodin
     async for piece in pieces:
         room = EXCERPT_BYTES - len(into)
         if decoder is not None:
-            piece = decoder.decode(piece, room + 1)
+            decoded = bytearray()
+            decoder.decode(piece, decoded, room + 1)
+            piece = bytes(decoded)
         into += piece[:room]
         if len(piece) > room:  # and not at the exact end, after which the connection could be used again
             return
@@ -139,16 +150,20 @@ class _Decoder:
         self._stream = zlib.decompressobj(_GZIP)
         self._started = False
 
-    def decode(self, data: bytes, limit: int) -> bytes:
-        """At most `limit` bytes, which is over 0; what is left of `data` when they are reached, is lost."""
-        decoded = b""
-        while data and len(decoded) < limit and self._has_stream_for(data):
+    def decode(self, data: bytes, into: bytearray, limit: int) -> None:
+        """Add at most `limit` bytes, which is over 0; what is left of `data` when they are reached, is lost."""
+        end = len(into) + limit
+        more = bool(data)
+        while more and len(into) < end and self._has_stream_for(data):
+            room = min(end - len(into), STEP_BYTES)
             try:
-                decoded += self._stream.decompress(data, limit - len(decoded))
+                decoded = self._stream.decompress(data, room)
             except zlib.error:
                 raise self._damaged() from None
-            data = self._stream.unused_data
-        return decoded
+            into += decoded
+            data = self._stream.unconsumed_tail or self._stream.unused_data
+            # It may have taken all of the data, and still have something to give.
+            more = bool(data) or (len(decoded) == room and not self._stream.eof)
 
     def finish(self) -> None:
         """Say that no more data come."""

@@ -11,12 +11,13 @@ from time import perf_counter
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import AddrInfoType, Connection
+from aiohttp.connector import AddrInfoType
 from aiohttp.http_parser import RawResponseMessage
 from aiohttp.resolver import DefaultResolver
 from aiohttp.streams import StreamReader
 
 from leadpush_prefect.network.addresses import Network
+from leadpush_prefect.network.handler import GuardedHandler
 from leadpush_prefect.network.transport import AiohttpTransport
 from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed
 
@@ -123,10 +124,10 @@ class PhaseTransport(AiohttpTransport):
         return made
 
     async def _exchange(
-        self, connection: Connection, message: bytes
+        self, handler: GuardedHandler, message: bytes
     ) -> tuple[RawResponseMessage, StreamReader]:
         self._stopwatch.begin(Phase.FIRST_BYTE)
-        answer = await super()._exchange(connection, message)
+        answer = await super()._exchange(handler, message)
         self._stopwatch.begin(Phase.BODY)
         return answer
 

@@ -14,15 +14,14 @@ import select
 import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from ssl import SSLContext
 from typing import NamedTuple
-from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import AddrInfoType, Connection
-from aiohttp.http import HttpProcessingError
+from aiohttp.http import HttpProcessingError, HttpVersion10, HttpVersion11
 from aiohttp.http_parser import RawResponseMessage
 from aiohttp.streams import StreamReader
 from yarl import URL
@@ -32,6 +31,7 @@ from leadpush_prefect.network.addresses import Network, Verdict, judge
 from leadpush_prefect.network.body import WholeBody, read_excerpt
 from leadpush_prefect.network.deadlines import Deadlines
 from leadpush_prefect.network.failures import Row, failure_of
+from leadpush_prefect.network.handler import GuardedHandler, TooMuchSent
 from leadpush_prefect.network.message import request_bytes
 from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed, split_url
 
@@ -44,7 +44,16 @@ DNS_CACHE_SECONDS = 5
 
 MAX_ORIGINS = 256
 
+MAX_INTERIM_ANSWERS = 100
+"""How many 1xx may come before the answer: each costs more time than the bytes that it takes."""
+
+WIRE_BYTES, WIRE_BYTES_PER_BYTE = 2**20, 8
+"""What an answer may take on the wire: so much for all that is no body, and so much for each byte that its body
+may have. A chunk of one byte takes six."""
+
 SWITCHING_PROTOCOLS = 101
+
+_VERSIONS = (HttpVersion11, HttpVersion10)
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)  # the deadline is one for all
 
@@ -94,7 +103,6 @@ class AiohttpTransport:
         self._ssl_context = ssl_context
         self._opened: tuple[aiohttp.TCPConnector, Deadlines] | None = None
         self._origins: dict[str, _Origin] = {}
-        self._used: WeakSet[ResponseHandler] = WeakSet()
         self._closed = False
 
     async def send(
@@ -123,15 +131,19 @@ class AiohttpTransport:
         sent = whole = False
         try:
             with deadlines.until(deadline):
-                connection = await self._connect(pool, origin)
+                connection, handler = await _connect(pool, origin)
                 sent = True  # from here on, a byte may have been
-                head, body = await self._exchange(connection, message)
+                handler.expect(WIRE_BYTES + WIRE_BYTES_PER_BYTE * max_response_bytes)
+                head, body = await self._exchange(handler, message)
+                headers = _checked_headers(head)
                 if 200 <= head.code < 300:
                     data = await _read_whole(head, body, max_response_bytes)
             if not 200 <= head.code < 300:
                 data = await _read_excerpt(head, body, deadlines.until(deadline))
             whole = body.is_eof() and head.code != SWITCHING_PROTOCOLS and _is_sent(connection)
-            return Answer(head.code, {name.lower(): value for name, value in head.headers.items()}, data)
+            if head.chunked and head.version != HttpVersion11:
+                whole = False  # HTTP/1.0 has no chunks: who sends them may be wrong about their end too
+            return Answer(head.code, headers, data)
         except _AIOHTTP_ERRORS as error:
             failure = _aiohttp_failure(error, origin.url, timeout_seconds, sent=sent)
         finally:
@@ -139,33 +151,19 @@ class AiohttpTransport:
                 _give_back(connection, whole)
         raise failure  # here, so that it carries no exception whose text holds the URL
 
-    async def _connect(self, pool: aiohttp.TCPConnector, origin: _Origin) -> Connection:
-        """A new connection, or one on which nothing has come since its last answer."""
-        while True:
-            connection = await pool.connect(origin.connects, [], _NO_TIMEOUT)
-            protocol = connection.protocol
-            if protocol is None or protocol not in self._used:
-                if protocol is not None:
-                    self._used.add(protocol)
-                return connection
-            protocol.set_parser(None, None)
-            if not _has_unread(connection):
-                return connection
-            _give_back(connection, whole=False)
-
     async def _exchange(
-        self, connection: Connection, message: bytes
+        self, handler: GuardedHandler, message: bytes
     ) -> tuple[RawResponseMessage, StreamReader]:
         """Send a request, and read the answer's head; its body is still to come."""
-        protocol = connection.protocol
-        if protocol is None or protocol.transport is None:  # the pool gives no other
+        if handler.transport is None:  # the pool gives no other
             raise aiohttp.ServerDisconnectedError
-        protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-        protocol.transport.write(message)
-        while True:
-            head, body = await protocol.read()
+        handler.set_response_params(read_until_eof=True, auto_decompress=False)
+        handler.transport.write(message)
+        for _ in range(MAX_INTERIM_ANSWERS + 1):
+            head, body = await handler.read()
             if not 100 <= head.code < 200 or head.code == SWITCHING_PROTOCOLS:
                 return head, body
+        raise HttpProcessingError(message="too many interim answers")
 
     async def close(self) -> None:
         """Close all connections. Afterwards nothing can be sent."""
@@ -191,7 +189,7 @@ class AiohttpTransport:
         return origin
 
     def _connector(self) -> aiohttp.TCPConnector:
-        return aiohttp.TCPConnector(
+        connector = aiohttp.TCPConnector(
             limit=0,
             limit_per_host=0,
             force_close=not self._reuse,
@@ -201,6 +199,9 @@ class AiohttpTransport:
             ssl=self._ssl_context or True,
             socket_factory=self._guarded_socket,
         )
+        # There is no public hook for what reads a connection.
+        connector._factory = partial(GuardedHandler, connector._loop)  # type: ignore[assignment]
+        return connector
 
     def _guarded_socket(self, addr_info: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, sockaddr = addr_info
@@ -251,42 +252,75 @@ def _where(origin: URL) -> str:
     return f"{origin.host_subcomponent}:{origin.port}"
 
 
+async def _connect(pool: aiohttp.TCPConnector, origin: _Origin) -> tuple[Connection, GuardedHandler]:
+    """A connection on which nothing has come that nobody has asked for."""
+    while True:
+        connection = await pool.connect(origin.connects, [], _NO_TIMEOUT)
+        handler = connection.protocol
+        assert isinstance(handler, GuardedHandler)
+        if not handler.refused and not _has_unread(connection):
+            return connection, handler
+        try:
+            if not handler.used:
+                await _let_read(handler)
+                return connection, handler
+        except BaseException:
+            _give_back(connection, whole=False)
+            raise
+        _give_back(connection, whole=False)  # the API has sent something, or hung up
+
+
+async def _let_read(handler: GuardedHandler) -> None:
+    """Let the event loop read what has come on a new connection: the TLS of a server says something too.
+
+    Raises:
+        aiohttp.http.HttpProcessingError: if it is an answer in advance.
+        aiohttp.ServerDisconnectedError: if it is the end.
+    """
+    for _ in range(3):  # uvloop reads after one turn, asyncio after two
+        await asyncio.sleep(0)
+    if handler.refused:
+        raise HttpProcessingError(message="an answer before the request")
+    if not handler.is_connected():
+        raise aiohttp.ServerDisconnectedError
+
+
+def _checked_headers(head: RawResponseMessage) -> dict[str, str]:
+    """The headers by lower-case name, the last of each.
+
+    Raises:
+        aiohttp.http.HttpProcessingError: if the parser has taken what is no HTTP/1, or a body whose end is in
+            doubt (RFC 9112, section 6.3), as a lenient one does.
+    """
+    headers = {name.lower(): value for name, value in head.headers.items()}
+    if head.code < 100 or head.version not in _VERSIONS or "\0" in head.reason:
+        raise HttpProcessingError(message="status line")
+    if "transfer-encoding" in headers:
+        codings = head.headers.getall("Transfer-Encoding")
+        if len(codings) > 1 or codings[0].lower() != "chunked":
+            raise HttpProcessingError(message="transfer coding")
+    return headers
+
+
 def _is_sent(connection: Connection) -> bool:
     """Whether the request is out: an API may answer before it has read all of it."""
     return connection.transport is not None and not connection.transport.get_write_buffer_size()
 
 
 def _give_back(connection: Connection, whole: bool) -> None:
-    """Let another request have the connection, if this one has read all that it asked for."""
-    protocol = connection.protocol
-    if whole and protocol is not None:
+    """Let another request have the connection, if this one has read all that came, and all that it asked for."""
+    handler = connection.protocol
+    if whole and isinstance(handler, GuardedHandler) and handler.rest():
         connection.release()
-        if protocol.transport is not None:  # the pool has kept it
-            protocol.set_parser(_Unasked(protocol.transport), None)
         return
     if connection.transport is not None:
         connection.transport.abort()  # merely closed, it would first send what is still to be sent
     connection.close()
 
 
-class _Unasked:
-    """What reads an idle connection: whatever comes, nobody has asked for it, and nobody shall take it for the
-    answer to the next request (RFC 9112, section 9.3.1)."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        self._transport.abort()
-        return True, b""
-
-    def feed_eof(self) -> None:
-        """The server has closed it, as it may."""
-
-
 def _has_unread(connection: Connection) -> bool:
     """Whether something has come that the event loop has not seen yet, be it the server's goodbye."""
-    if connection.transport is None:
+    if connection.closed or connection.transport is None:
         return True
     number = connection.transport.get_extra_info("socket").fileno()
     if _poll is None:
@@ -364,6 +398,11 @@ _AIOHTTP_TABLE = (
     Row(TimeoutError, Reason.TIMEOUT, "There was no whole answer from {where} within {seconds:g} s."),
     Row(aiohttp.ClientResponseError, Reason.PROTOCOL_ERROR, "The answer of {where} is not valid HTTP."),
     Row(HttpProcessingError, Reason.PROTOCOL_ERROR, "The answer of {where} is not valid HTTP."),
+    Row(
+        TooMuchSent,
+        Reason.RESPONSE_TOO_LARGE,
+        "What {where} sends is far larger than an answer may be.",
+    ),
     Row(
         aiohttp.ClientPayloadError,
         Reason.DISCONNECTED,

@@ -1,0 +1,80 @@
+"""What reads one connection: aiohttp's protocol, with bounds to what it takes.
+
+aiohttp's own takes bytes that nobody has asked for as the answer to the next request, lets a server send without
+end what is no body (blank lines, chunk extensions), leaves the reader of a body waiting when the rest of it is
+not valid HTTP, and takes a reset for the end of a body that ends with the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import HttpProcessingError
+
+__all__ = ["GuardedHandler", "TooMuchSent"]
+
+
+class TooMuchSent(Exception):
+    """More has come than any answer within the limit takes on the wire."""
+
+
+class GuardedHandler(ResponseHandler):
+    """Takes what is expected, and ends the connection when more comes: while it is idle, with the first byte
+    (RFC 9112, section 9.3.1)."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._expected = 0
+        self._begun = True
+        self.used = False
+        self.refused = False
+
+    def expect(self, size: int) -> None:
+        """Take an answer, of at most so many bytes on the wire."""
+        self._expected = size
+        self._begun = False
+        self.used = True
+
+    def rest(self) -> bool:
+        """Expect nothing any more; False if something has come after the answer."""
+        self._expected = 0
+        try:
+            # None unless the parser is in the middle of something.
+            return self._parser is None or self._parser.feed_eof() is None
+        except Exception:  # of what is the beginning of nothing valid
+            return False
+
+    def data_received(self, data: bytes) -> None:
+        self._expected -= len(data)
+        if self._expected < 0:
+            self._refuse(TooMuchSent())
+            return
+        if not self._begun:
+            self._begun = True
+            if data[0] in b"RI":  # the parser reads RTSP and ICE too
+                self._refuse(HttpProcessingError(message="protocol"))
+                return
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if exc is not None and self._payload is not None:
+            _fail(self._payload, aiohttp.ClientPayloadError())
+        super().connection_lost(exc)
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        super().set_exception(exc, *cause)
+        if self._payload is not None:
+            _fail(self._payload, exc)
+
+    def _refuse(self, error: Exception) -> None:
+        self.refused = True
+        if self.transport is not None:
+            self.transport.abort()
+        self.set_exception(error)
+
+
+def _fail(body: aiohttp.StreamReader, error: BaseException) -> None:
+    if not body.is_eof() and body.exception() is None:
+        body.set_exception(error)
