@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from leadpush_prefect.context import CampaignContext, workspace_values
 from leadpush_prefect.engine import engine
-from leadpush_prefect.fetch import Call, Retry, attempt, render, render_failure
+from leadpush_prefect.fetch import Call, Retry, attempt, public_message, render, render_failure
 from leadpush_prefect.json_text import from_json
 from leadpush_prefect.network.httpx_transport import HttpxTransport
 from leadpush_prefect.network.limits import RateLimit
@@ -45,12 +45,22 @@ def rendered_request(target: PreparedEndpoint, context: CampaignContext) -> Rend
     Raises:
         FetchFailed: if a template cannot be rendered for this contact.
     """
+    rendered = _rendered(target, context)
+    if isinstance(
+        rendered, Failure
+    ):  # raised here, so that no exception comes along whose frames hold secrets
+        raise _error(rendered, target, context)
+    return rendered
+
+
+def _rendered(target: PreparedEndpoint, context: CampaignContext) -> RenderedRequest | Failure:
+    call = new_call(target, context)
     try:
-        return render(new_call(target, context))
+        return render(call)
     except TemplateFailed as failed:
-        raise _error(render_failure(failed), target, context) from None
+        return render_failure(failed)
     except TransportFailed as failed:
-        raise _error(Failure(failed.reason, failed.message), target, context) from None
+        return Failure(failed.reason, public_message(call, failed.message))
 
 
 def _error(failure: Failure, target: PreparedEndpoint, context: CampaignContext) -> Exception:

@@ -6,9 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["METHODS", "EndpointConfig", "WorkspaceConfig"]
+__all__ = ["METHODS", "EndpointConfig", "Secrets", "WorkspaceConfig"]
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+class Secrets(dict[str, str]):
+    """Secrets by name. Only their names are told: it stands in tracebacks that show locals.
+
+    >>> Secrets(api_key="s3cr3t")
+    <secrets: api_key>
+    """
+
+    def __repr__(self) -> str:
+        return f"<secrets: {', '.join(self)}>"
+
+    __str__ = __repr__
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,9 @@ class EndpointConfig:
     max_attempts: int = 3
     follow_redirects: bool = False
     reuse_connections: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "secrets", Secrets(self.secrets))
 
     def header(self, name: str) -> str | None:
         """The template of a header, whatever the case of its name."""

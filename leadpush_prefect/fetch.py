@@ -7,16 +7,17 @@ be, so that whoever drives it can let another contact go first.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import random
 from time import perf_counter
 from typing import Any
 
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.json_text import MAX_DEPTH, NestedTooDeeply, check_json
+from leadpush_prefect.json_text import MAX_DEPTH, NestedTooDeeply, check_json, to_text
 from leadpush_prefect.keeping import kept
 from leadpush_prefect.masking import Masker
 from leadpush_prefect.network.body import EXCERPT_BYTES
@@ -28,7 +29,7 @@ from leadpush_prefect.redirects import MAX_REDIRECTS, REDIRECTS, RedirectRefused
 from leadpush_prefect.templates import TemplateFailed
 from leadpush_prefect.wire import Answer, RenderedRequest, Transport, TransportFailed
 
-__all__ = ["Call", "Retry", "attempt", "render_failure"]
+__all__ = ["Call", "Retry", "attempt", "public_message", "render_failure"]
 
 EXCERPT_LENGTH = 300
 """How many characters of an answer that is no output are kept."""
@@ -42,7 +43,7 @@ class Call:
     """One contact's fetch on its way: `attempt` counts what was sent, `request` is rendered once."""
 
     target: PreparedEndpoint
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = field(repr=False)  # asyncio's debug log shows what its loop calls
     attempt: int = 0
     request: RenderedRequest | None = None
 
@@ -85,7 +86,7 @@ async def attempt(
         return _failed(call, started, render_failure(failed))
     except TransportFailed as failed:
         return _retry(call, failed.reason, None, failed.sent, None) or _failed(
-            call, started, Failure(failed.reason, failed.message)
+            call, started, Failure(failed.reason, public_message(call, failed.message))
         )
     except _NoOutput as failed:
         headers, status = failed.answer.headers, failed.answer.status
@@ -120,7 +121,10 @@ async def _follow(
                 max_response_bytes=workspace.max_response_bytes,
             )
         except TransportFailed as failed:  # whatever became of this one, the first request was sent
-            raise TransportFailed(failed.reason, failed.message, sent=True) from None
+            message = (
+                _unnamed(failed.message, request.host) if _is_told(call, request.host) else failed.message
+            )
+            raise TransportFailed(failed.reason, message, sent=True) from None
     if answer.status in REDIRECTS:
         raise _NoOutput(Reason.REDIRECT, f"The API redirects more than {MAX_REDIRECTS} times.", answer)
     return answer
@@ -143,6 +147,30 @@ def _check_host(call: Call, request: RenderedRequest) -> None:
     if allowed and not host_allowed(request.host, allowed):
         message = f"{request.host} is not among the workspace's allowed_hosts."
         raise TransportFailed(Reason.HOST_NOT_ALLOWED, message, sent=False)
+
+
+def public_message(call: Call, message: str) -> str:
+    """A message without secrets, and without a host that tells something about the contact."""
+    if call.request is not None and not call.target.endpoint.is_host_fixed:
+        message = _unnamed(message, call.request.host)
+    return call.target.endpoint.mask(message)
+
+
+def _is_told(call: Call, host: str) -> bool:
+    """Whether a host to which an API redirects tells an attribute of the contact."""
+    attributes = call.values["contact"].get("attributes", {})
+    texts = [to_text(value).lower() for value in attributes.values()]
+    return any(len(text) > 2 and text in host for text in texts)
+
+
+def _unnamed(message: str, host: str) -> str:
+    """
+    >>> _unnamed("ana.example:443 has the address 10.0.0.1.", "ana.example")
+    'The host has the address 10.0.0.1.'
+    """
+    name = re.compile(rf"(?<![\w.\-])\[?{re.escape(host)}\]?(?::\d+)?(?![\w\-]|\.\w)", re.IGNORECASE)
+    text = name.sub("the host", message)
+    return text[:1].upper() + text[1:]
 
 
 def render_failure(failed: TemplateFailed) -> Failure:
@@ -201,7 +229,7 @@ def _retry(
 
 def _failed(call: Call, started: float, failure: Failure, answer: Answer | None = None) -> Outcome:
     mask = call.target.endpoint.mask
-    request = mask(call.request.as_text())[:SHOWN_REQUEST_LENGTH] if call.request else ""
+    request = call.request.masked(mask).as_text()[:SHOWN_REQUEST_LENGTH] if call.request else ""
     failure = Failure(
         failure.reason,
         failure.message,
@@ -222,5 +250,24 @@ def _excerpt(mask: Masker, reason: Reason, answer: Answer) -> str:
     if reason is Reason.REDIRECT and "location" in answer.headers:
         text = mask(f"Location: {answer.headers['location']}")
     else:
-        text = mask.beginning(answer.body[:EXCERPT_BYTES].decode("utf-8", "replace").rstrip("\ufffd"))
+        text = mask.beginning(_readable(answer.body[:EXCERPT_BYTES]))
     return " ".join(_CONTROL.sub(" ", text).split())[:EXCERPT_LENGTH]
+
+
+def _readable(page: bytes) -> str:
+    """A page as text, whatever it says of its encoding, so that secrets are seen in it.
+
+    >>> _readable("Größe".encode("latin-1")), _readable("Größe".encode()[:-4]), _readable("ab".encode("utf-16-le"))
+    ('Größe', 'Gr', 'ab')
+    """
+    return page.replace(b"\0", b"").decode("utf-8", "leadpush-latin-1")
+
+
+def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    if error.reason == "unexpected end of data":  # it is cut off there
+        return "", error.end
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+codecs.register_error("leadpush-latin-1", _as_latin_1)

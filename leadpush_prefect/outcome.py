@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as data_field
 from enum import StrEnum
 
 from leadpush_prefect.errors import FetchFailed, Reason, reason_code
@@ -35,8 +36,8 @@ class Failure:
     message: str
     field: str = ""
     http_status: int | None = None
-    request: str = ""
-    excerpt: str = ""
+    request: str = data_field(default="", repr=False)
+    excerpt: str = data_field(default="", repr=False)
 
     @property
     def code(self) -> str:
@@ -71,7 +72,7 @@ class Outcome:
     """
 
     status: Status
-    output: str | None = None
+    output: str | None = data_field(default=None, repr=False)
     failure: Failure | None = None
     seconds: float = 0.0
     attempts: int = 0

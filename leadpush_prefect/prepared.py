@@ -66,11 +66,19 @@ def prepare(
     errors = [*unusable, *(p for p in endpoint_problems(endpoint, workspace) if p.severity == "error")]
     if errors:
         raise _refused(endpoint, Reason.ENDPOINT_INVALID, *errors)
+    compiled = _compiled(endpoint, workspace)
+    if isinstance(
+        compiled, Problem
+    ):  # raised here, so that no exception comes along whose frames hold secrets
+        raise _refused(endpoint, Reason.ENDPOINT_INVALID, compiled)
+    return PreparedEndpoint(compiled, workspace)
+
+
+def _compiled(endpoint: EndpointConfig, workspace: WorkspaceConfig) -> CompiledEndpoint | Problem:
     try:
-        return PreparedEndpoint(compile_endpoint(endpoint, bounded=bool(workspace.allowed_hosts)), workspace)
+        return compile_endpoint(endpoint, bounded=bool(workspace.allowed_hosts))
     except TemplateFailed as failed:  # such as a secret that no header can hold
-        problem = Problem("error", failed.field, failed.message, failed.reason.remedy)
-        raise _refused(endpoint, Reason.ENDPOINT_INVALID, problem) from None
+        return Problem("error", failed.field, failed.message, failed.reason.remedy)
 
 
 _MOVE = Reason.WORKSPACE_MISMATCH.remedy

@@ -45,8 +45,9 @@ def redirected(request: RenderedRequest, status: int, location: str, mask: Maske
         RedirectRefused: if it leads nowhere, or where this request must not go.
 
     >>> post = RenderedRequest("POST", "https://a.example/x/y", (("X-Key", "1"),), b"{}")
-    >>> redirected(post, 303, "../z?q#top", Masker([]))
-    RenderedRequest(method='GET', url='https://a.example/z?q', headers=(('X-Key', '1'),), body=None)
+    >>> followed = redirected(post, 303, "../z?q#top", Masker([]))
+    >>> followed.method, followed.url, followed.headers, followed.body
+    ('GET', 'https://a.example/z?q', (('X-Key', '1'),), None)
     >>> redirected(post, 307, "https://b.example/", Masker([]))
     Traceback (most recent call last):
     leadpush_prefect.redirects.RedirectRefused: to another origin, where only a GET without body may go

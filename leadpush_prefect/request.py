@@ -66,12 +66,14 @@ class CompiledEndpoint:
         render: From what templates read (by root) to the request. Raises `TemplateFailed`.
         mask: Masks the endpoint's secrets in a text.
         templates: All its templates.
+        is_host_fixed: Whether the host is the same for each contact, so that it tells nothing about one.
     """
 
     config: EndpointConfig
     render: Callable[[Mapping[str, object]], RenderedRequest]
     mask: Masker
     templates: tuple[Template, ...]
+    is_host_fixed: bool
 
 
 def compile_endpoint(endpoint: EndpointConfig, *, bounded: bool = False) -> CompiledEndpoint:
@@ -95,7 +97,7 @@ def compile_endpoint(endpoint: EndpointConfig, *, bounded: bool = False) -> Comp
     headers = tuple(_compile_headers(endpoint))
     body = compile_body(endpoint)
     method = endpoint.method.upper()
-    secrets = dict(endpoint.secrets)
+    secrets = endpoint.secrets
     render_headers = _headers_renderer(headers, secrets)
 
     def render(values: Mapping[str, object]) -> RenderedRequest:
@@ -112,7 +114,22 @@ def compile_endpoint(endpoint: EndpointConfig, *, bounded: bool = False) -> Comp
         )
 
     templates = (url, *(template for _, template in (*query, *headers)), *([body] if body else []))
-    return CompiledEndpoint(endpoint, render, Masker(secrets.values()), templates)
+    return CompiledEndpoint(
+        endpoint, render, Masker(secrets.values()), templates, _is_host_fixed(endpoint.url)
+    )
+
+
+_OF_THE_WORKSPACE = re.compile(r"\{\{-?\s*workspace(?:\.\w+)+\s*-?\}\}")
+_BEFORE_THE_PATH = re.compile(r"(?:https?://)?[^/?#]*", re.IGNORECASE)
+
+
+def _is_host_fixed(url: str) -> bool:
+    """
+    >>> _is_host_fixed("https://a.example/{{ contact._id }}"), _is_host_fixed("{{ contact.attributes.shop }}/")
+    (True, False)
+    """
+    before_the_path = _BEFORE_THE_PATH.match(_OF_THE_WORKSPACE.sub("x", url.strip()))
+    return before_the_path is not None and "{" not in before_the_path[0]
 
 
 def compile_url(endpoint: EndpointConfig, *, bounded: bool = False) -> Template:

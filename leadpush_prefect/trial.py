@@ -179,11 +179,12 @@ async def _try(target: PreparedEndpoint, context: CampaignContext) -> Trial:
     finally:
         await network.close()
     assert isinstance(outcome, Outcome)  # there is no second attempt to wait for
-    mask, request, answer = target.endpoint.mask, call.request, recording.answer
+    mask, answer = target.endpoint.mask, recording.answer
+    request = call.request.masked(mask) if call.request else None
     return Trial(
         failure=outcome.failure,
-        request=mask(request.as_text()) if request else "",
-        curl=mask(request.as_curl()) if request else "",
+        request=request.as_text() if request else "",
+        curl=request.as_curl() if request else "",
         status=answer.status if answer else None,
         seconds=outcome.seconds,
         bytes=len(answer.body) if answer else 0,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,10 +37,24 @@ class RenderedRequest:
     headers: tuple[tuple[str, str], ...]
     body: bytes | None = None
 
+    def __repr__(self) -> str:
+        # It stands in tracebacks that show locals, and all but these may hold secrets and people's data.
+        return f"RenderedRequest({self.method} {self.host})"
+
+    def masked(self, mask: Callable[[str], str]) -> RenderedRequest:
+        """The same request for people to see. Masked before anything is quoted: a quote in a secret would hide it.
+
+        Args:
+            mask: Masks the secrets in a text.
+        """
+        headers = tuple((name, mask(value)) for name, value in self.headers)
+        body = None if self.body is None else mask(self.body.decode("utf-8", "replace")).encode()
+        return replace(self, url=mask(self.url), headers=headers, body=body)
+
     @property
     def host(self) -> str:
         """The host, in lower case, without port and brackets."""
-        authority = self.url.split("://", 1)[1].split("/", 1)[0].split("?", 1)[0].lower()
+        authority = self.url.split("://", 1)[-1].split("/", 1)[0].split("?", 1)[0].lower()
         if authority.startswith("["):
             return authority[1:].split("]", 1)[0]
         return authority.rsplit(":", 1)[0] if ":" in authority else authority
@@ -55,14 +69,14 @@ class RenderedRequest:
         return httpx.Request(self.method, self.url, headers=headers, content=self.body)
 
     def as_text(self) -> str:
-        """The request as it reads on the wire; mask it before it is shown."""
+        """The request as it reads on the wire; show that of one that is `masked`."""
         lines = [f"{self.method} {self.url}", *(f"{name}: {value}" for name, value in self.headers)]
         if self.body is not None:
             lines += ["", self.body.decode("utf-8", "replace")]
         return "\n".join(lines)
 
     def as_curl(self) -> str:
-        """The request as a cURL command for a POSIX shell; mask it before it is shown."""
+        """The request as a cURL command for a POSIX shell; show that of one that is `masked`."""
         compressed = ["--compressed"] if any(n.lower() == "accept-encoding" for n, _ in self.headers) else []
         parts = ["curl", *compressed, "--globoff", "--path-as-is", "-X", self.method, shlex.quote(self.url)]
         for name, value in self.headers:
@@ -83,8 +97,8 @@ class Answer:
     """
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 class TransportFailed(Exception):
