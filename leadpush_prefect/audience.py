@@ -219,11 +219,13 @@ _Parts = tuple[Any, Any, dict[str, Any], dict[str, Any]]
 
 
 def _check_names(names: Sequence[str], source: str) -> None:
+    # Of a file without header these are somebody's data: so they are counted, not named.
     for position, name in enumerate(names, 1):
         if not name:
             raise AudienceInvalid(f"Column {position} of {source} has no name.")
         if name in names[: position - 1]:
-            raise AudienceInvalid(f"Two columns of {source} are named {name}.")
+            first = names.index(name) + 1
+            raise AudienceInvalid(f"Columns {first} and {position} of {source} have the same name.")
 
 
 def _id_column(names: Sequence[str], id: str, source: str) -> int:
@@ -231,7 +233,9 @@ def _id_column(names: Sequence[str], id: str, source: str) -> int:
     if found:
         return names.index(found[0])
     wanted = id or "_id, uuid or id"
-    raise AudienceInvalid(f"{source} has no column {wanted} for the contacts' ids, only {', '.join(names)}.")
+    raise AudienceInvalid(
+        f"{source} has no column {wanted} for the contacts' ids among its {len(names)}. A file's first line names them."
+    )
 
 
 def _json_contact(text: bytes, id: str) -> _Parts:

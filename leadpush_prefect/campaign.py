@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -250,7 +251,8 @@ class CampaignRun:
 
     def _complaint(self, future: PrefectFuture[Any]) -> str:
         state = future.state
-        return f"{self._what[future.task_run_id]}: {state.name}: {(state.message or '').rstrip('.')}"
+        what = self._what[future.task_run_id]
+        return f"{what}: {state.name}: {_public(state.message or '', what).rstrip('.')}"
 
     def _refuse_unreached(self) -> None:
         missing = unreached(self._run.database, self._run.record)
@@ -351,6 +353,18 @@ def _id_of_flow_run() -> str:
     while len(_id_given_to) > 256:
         _id_given_to.popitem(last=False)
     return str(flow_run_id)
+
+
+_OURS = frozenset(kind.__name__ for kind in LeadpushError.__subclasses__())
+_EXCEPTION = re.compile(r"(.*exception:? )([\w.]+):", re.DOTALL)
+
+
+def _public(message: str, what: str) -> str:
+    """A state's message, but for the text of an exception that a task of the flow's own raised: it may tell anything."""
+    found = _EXCEPTION.match(message)
+    if what.startswith("step ") or found is None or found[2].rsplit(".", 1)[-1] in _OURS:
+        return message
+    return f"{found[1]}{found[2]}"
 
 
 def _and_more(count: int) -> str:

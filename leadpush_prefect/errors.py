@@ -205,8 +205,9 @@ class FetchFailed(LeadpushError):
         endpoint: The endpoint's name.
         contact_id: The contact's id.
         status: The HTTP status, where there was an answer.
-        request: The rendered request as text, secrets masked. Not in `str()`: it holds the contact's data.
-        excerpt: The first 300 characters of the answer, where there was one. Not in `str()` either.
+        request: The rendered request as text, secrets masked. It holds the contact's data, and so is neither in
+            `str()` nor in what is pickled.
+        excerpt: The first 300 characters of the answer, where there was one; likewise.
 
     Example:
         >>> error = FetchFailed(Reason.TIMEOUT, "No answer within 10 s.", endpoint="crm", contact_id="42")
@@ -245,7 +246,8 @@ class FetchFailed(LeadpushError):
         return f"{self.code}{where}{whom}: {self.message} {self.reason.remedy}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        facts = (self.endpoint, self.contact_id, self.status, self.request, self.excerpt)
+        # Without request and excerpt: where results are persisted, Prefect writes a flow's exception to a file.
+        facts = (self.endpoint, self.contact_id, self.status)
         return _rebuild_fetch_failed, (self.reason, self.message, *facts)
 
 
@@ -255,18 +257,8 @@ def _rebuild_fetch_failed(
     endpoint: str,
     contact_id: str,
     status: int | None,
-    request: str,
-    excerpt: str,
 ) -> FetchFailed:
-    return FetchFailed(
-        reason,
-        message,
-        endpoint=endpoint,
-        contact_id=contact_id,
-        status=status,
-        request=request,
-        excerpt=excerpt,
-    )
+    return FetchFailed(reason, message, endpoint=endpoint, contact_id=contact_id, status=status)
 
 
 def reason_code(reason: Reason, status: int | None) -> str:

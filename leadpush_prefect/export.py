@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.json_text import from_json, to_json, to_text
@@ -48,6 +50,8 @@ def export_run(
 ) -> int:
     """Write a run's contacts to a file: id, attributes if asked, outputs (or chosen paths of them), failures.
 
+    The file is its owner's alone.
+
     Args:
         database: Where the run is.
         run: The run.
@@ -67,12 +71,20 @@ def export_run(
     columns = _columns(database, run, attributes, paths)
     unfinished = file.with_name(f"{file.name}.part")
     try:
-        write(unfinished, columns, iter_results(database, run))
+        with _created(unfinished) as out:
+            write(out, columns, iter_results(database, run))
         unfinished.replace(file)  # a file of this name is whole
     finally:
         with suppress(FileNotFoundError):
             unfinished.unlink()
     return run.contacts
+
+
+def _created(file: Path) -> IO[bytes]:
+    """A new file for its owner alone, whatever the umask, and whatever was in its place: it holds people's data."""
+    with suppress(FileNotFoundError):
+        file.unlink()
+    return open(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600), "wb")
 
 
 def _columns(database: Engine, run: RunRecord, attributes: bool, paths: Sequence[str]) -> _Columns:
@@ -107,14 +119,13 @@ def _at(value: Any, path: Sequence[str]) -> Any:
     return value
 
 
-def _write_jsonl(file: Path, columns: _Columns, results: Iterator[Result]) -> None:
-    with file.open("w", encoding="utf-8", newline="\n") as out:
-        for result in results:
-            out.write(to_json(dict(zip(columns.names, columns.read(result), strict=True))) + "\n")
+def _write_jsonl(file: IO[bytes], columns: _Columns, results: Iterator[Result]) -> None:
+    for result in results:
+        file.write(to_json(dict(zip(columns.names, columns.read(result), strict=True))).encode() + b"\n")
 
 
-def _write_csv(file: Path, columns: _Columns, results: Iterator[Result]) -> None:
-    with file.open("w", encoding="utf-8", newline="") as out:
+def _write_csv(file: IO[bytes], columns: _Columns, results: Iterator[Result]) -> None:
+    with TextIOWrapper(file, encoding="utf-8", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(columns.names)
         for result in results:
@@ -127,7 +138,7 @@ def _cell(value: Any) -> str:
     return f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
 
 
-def _write_parquet(file: Path, columns: _Columns, results: Iterator[Result]) -> None:
+def _write_parquet(file: IO[bytes], columns: _Columns, results: Iterator[Result]) -> None:
     try:
         import pyarrow
         import pyarrow.parquet

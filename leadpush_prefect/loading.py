@@ -54,14 +54,19 @@ def _load(kind: type[BlockT], name: str, field: str) -> BlockT:
         # On a running loop `load` would give a coroutine; this way it loads in either world.
         return cast(BlockT, cast(Any, kind).load(name, _sync=True))
     except ValueError:
-        raise _unknown(kind, title, name, field) from None
+        refusal = _unknown(kind, title, name, field)
     except RuntimeError as error:
         if not isinstance(error.__cause__, ValidationError):
             raise  # such as that Prefect's API cannot be reached
-        problem = Problem(
-            "error", field, f"The {title} block {name!r} does not load.", "Edit and save it again."
-        )
-        raise BlockInvalid(f"{title} {name}", [problem]) from error
+        refusal = _not_loaded(title, name, field, error.__cause__)
+    raise refusal  # here, so that no error of Pydantic's comes along, which quotes the values
+
+
+def _not_loaded(title: str, name: str, field: str, error: ValidationError) -> BlockInvalid:
+    wrong = sorted({str(part["loc"][0]) for part in error.errors(include_input=False) if part["loc"]})
+    why = f": {', '.join(wrong)} cannot be used as saved" if wrong else ""
+    sentence = f"The {title} block {name!r} does not load{why}."
+    return BlockInvalid(f"{title} {name}", [Problem("error", field, sentence, "Edit and save it again.")])
 
 
 def _unknown(kind: type[Block], title: str, name: str, field: str) -> BlockInvalid:

@@ -249,7 +249,7 @@ def _credentials(secret: str) -> Iterator[str]:
         text = b64decode((rest or secret).strip(), validate=True).decode()
     except (NotBase64, ValueError):
         return
-    user, colon, password = text.partition(":")
+    _, colon, password = text.partition(":")
     if colon and text.isprintable() and len(text) >= MIN_CREDENTIAL:
         yield text
         yield from (password for password in [password] if is_maskable(password))

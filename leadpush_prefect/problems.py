@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 from leadpush_prefect.config import METHODS, EndpointConfig, WorkspaceConfig
 from leadpush_prefect.errors import Problem
 from leadpush_prefect.json_text import from_json
+from leadpush_prefect.masking import is_maskable
 from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.request import (
     CONTROL,
@@ -147,6 +148,13 @@ def _endpoint_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | No
     yield from _body_problems(endpoint, templates)
     for template in templates:
         yield from _reading_problems(template, endpoint, workspace)
+    for name, value in endpoint.secrets.items():
+        if value.strip() and not is_maskable(value):
+            yield warning(
+                f"secrets.{name}",
+                "It is so short, or so common a word, that it is not masked where it shows.",
+                "Use a longer secret; what is none stands better in the template itself.",
+            )
 
 
 def _limit_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | None) -> Iterator[Problem]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from prefect_sqlalchemy import SqlAlchemyConnector
 from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import DBAPIError, ResourceClosedError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ResourceClosedError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from leadpush_prefect.audience import read_rows
 from leadpush_prefect.contact import ContactRow, InvalidRow
 from leadpush_prefect.errors import AudienceInvalid
+from leadpush_prefect.store.database import QUIET
 
 __all__ = ["read_query"]
 
@@ -34,28 +35,38 @@ def read_query(
     Raises:
         AudienceInvalid: when the first row is asked for, if the query cannot be run.
     """
+    refusal = ""
     try:
         with _engine(connector).connect() as connection:
             options = {"stream_results": True, "max_row_buffer": PIECE, "no_parameters": True}
             with closing(connection.execution_options(**options).exec_driver_sql(query)) as result:
                 yield from read_rows(list(result.keys()), result, id=id)
-    except ResourceClosedError as error:
-        raise AudienceInvalid("The audience's query gives no rows: it is no SELECT.") from error
+    except ResourceClosedError:
+        refusal = "The audience's query gives no rows: it is no SELECT."
     except SQLAlchemyError as error:
-        raise AudienceInvalid(f"The audience's query cannot be run: {_why(error)}.") from error
+        refusal = f"The audience's query cannot be run: {_why(error)}."
+    if refusal:  # raised here, so that no error of the driver comes along, which may quote a row
+        raise AudienceInvalid(refusal)
 
 
 def _engine(connector: SqlAlchemyConnector) -> Engine:
-    # An engine of our own: the connector's is cached with the arguments of its first use. hide_parameters and
-    # the like are not needed, since there are no parameters; NullPool, since it is used once.
+    # An engine of our own: the connector's is cached with the arguments of its first use. NullPool, since it
+    # is used once.
     url = connector.get_engine().url
-    engine = create_engine(url, connect_args=dict(connector.connect_args or {}), poolclass=NullPool)
+    engine = create_engine(url, connect_args=dict(connector.connect_args or {}), poolclass=NullPool, **QUIET)
     if engine.dialect.is_async:
         raise AudienceInvalid(f"An audience needs a synchronous driver, which {url.drivername} is not.")
     return engine
 
 
 def _why(error: SQLAlchemyError) -> str:
-    """What the database says, in a line: it names columns and hosts."""
+    """What the database says, in a line: it names columns and hosts, but of a value in a row only its kind."""
     text: Any = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(error, (DataError, IntegrityError)) or _sqlstate(text).startswith("P0"):
+        return f"a value in a row is not as the query needs it ({type(text).__name__})"
     return (str(text).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _sqlstate(error: Any) -> str:
+    """The SQLSTATE of PostgreSQL's drivers; of P0 are the errors that functions raise, in words of their own."""
+    return str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from itertools import islice
 from logging import getLogger
@@ -15,6 +17,7 @@ from leadpush_prefect.cli.output import cut, print_json, print_table, stdout
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from leadpush_prefect.outcome import Outcome
     from leadpush_prefect.store.runs import RunRecord
 
 __all__ = ["app"]
@@ -258,6 +261,34 @@ def _print_part(title: str, text: str) -> None:
         stdout.print(cut(text), markup=False, highlight=False)
 
 
+def _mask(database: Engine, record: RunRecord) -> Callable[[str], str]:
+    """Masks the secrets of the run's endpoints: an API may have repeated one in an output, which is stored as received,
+    and a later step may have sent it to another API."""
+    from leadpush_prefect.blocks import ApiEndpoint
+    from leadpush_prefect.errors import LeadpushError
+    from leadpush_prefect.loading import load_block
+    from leadpush_prefect.masking import Masker
+    from leadpush_prefect.store.steps import list_steps
+
+    secrets: list[str] = []
+    for name in {step.endpoint for step in list_steps(database, record) if step.endpoint}:
+        with suppress(LeadpushError):  # it is no longer saved
+            secrets += load_block(ApiEndpoint, name, field="endpoint").config().secrets.values()
+    return Masker(secrets)
+
+
+def _masked(outcome: Outcome, mask: Callable[[str], str]) -> Outcome:
+    from dataclasses import replace
+
+    from leadpush_prefect.pretty_json import masked_json
+
+    failure = outcome.failure and replace(
+        outcome.failure, request=mask(outcome.failure.request), excerpt=mask(outcome.failure.excerpt)
+    )
+    output = None if outcome.output is None else masked_json(outcome.output, mask)
+    return replace(outcome, output=output, failure=failure)
+
+
 def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bool) -> int:
     from leadpush_prefect.errors import LeadpushError
     from leadpush_prefect.json_text import from_json
@@ -266,6 +297,8 @@ def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bo
     outcomes = contact_outcomes(database, record, contact_id)
     if outcomes is None:
         raise LeadpushError(f"Contact {contact_id} is not in run {record.run_id}.")
+    mask = _mask(database, record)
+    outcomes = [(node, _masked(outcome, mask)) for node, outcome in outcomes]
     if json:
         print_json(
             {

@@ -7,6 +7,7 @@ reads before it writes fails with "database is locked", whatever the timeout, un
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -36,11 +37,27 @@ from sqlalchemy.exc import ArgumentError
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.store.schema import SCHEMA_VERSION, schema
 
-__all__ = ["insert_or_ignore", "insert_or_update", "insert_rows", "open_database", "reading", "writing"]
+__all__ = [
+    "QUIET",
+    "insert_or_ignore",
+    "insert_or_update",
+    "insert_rows",
+    "open_database",
+    "reading",
+    "writing",
+]
 
 BUSY_SECONDS = 30.0
 SCHEMA_LOCK = 0x6C656164  # "lead": any number that nobody else locks in the same database
 _WRITES = "leadpush_writes"
+
+QUIET: dict[str, Any] = {"hide_parameters": True, "logging_name": "leadpush"}
+"""For `create_engine`: neither an error's text nor the log shows what is written and read, which are people's data."""
+
+# At DEBUG, SQLAlchemy logs each row that is read, whatever it hides otherwise.
+logging.getLogger("sqlalchemy.engine.Engine.leadpush").addFilter(
+    lambda record: record.levelno > logging.DEBUG
+)
 
 _engines: dict[tuple[int, URL, str], Engine] = {}
 _lock = threading.Lock()
@@ -198,7 +215,6 @@ def _prepared(address: URL, connect_args: Mapping[str, object]) -> Engine:
 
 
 def _engine(address: URL, connect_args: Mapping[str, object]) -> Engine:
-    # hide_parameters: an error's text would else hold contacts.
     match address.get_backend_name():
         case "sqlite":
             return _sqlite_engine(address, connect_args)
@@ -209,7 +225,7 @@ def _engine(address: URL, connect_args: Mapping[str, object]) -> Engine:
 
 def _create(address: URL, connect_args: Mapping[str, object], **options: Any) -> Engine:
     try:
-        return create_engine(address, connect_args=dict(connect_args), hide_parameters=True, **options)
+        return create_engine(address, connect_args=dict(connect_args), **QUIET, **options)
     except ImportError as error:
         raise LeadpushError(f"The driver {error.name} of {address.drivername} is not installed.") from error
 

@@ -107,8 +107,8 @@ def test_named_id_column(file: Path) -> None:
     [
         (b"", "empty"),
         (b"\n\n", "empty"),
-        (b"name,plan\n1,2\n", "no column _id, uuid or id .* only name, plan"),
-        (b"id,plan,plan\n", "Two columns .* plan"),
+        (b"name,plan\n1,2\n", "no column _id, uuid or id .* among its 2"),
+        (b"id,plan,plan\n", "Columns 2 and 3 .* same name"),
         (b"id,,plan\n", "Column 2 .* no name"),
         ("id,plan".encode("utf-16"), "not UTF-8"),
         (b'"id"x,plan\n', "header"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyarrow import parquet
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, event
 
 from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import LeadpushError
@@ -85,3 +87,28 @@ def test_more_than_a_piece(database: Engine, tmp_path: Path) -> None:
     export_run(database, run, file)
     lines = file.read_text().splitlines()
     assert [f"c{n}" for n in range(2_500)] == [json.loads(line)["contact_id"] for line in lines]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_for_its_owner_alone(
+    ending: str, database: Engine, run: RunRecord, tmp_path: Path, umask: Callable[[int], int]
+) -> None:
+    """From its first byte on, whatever the umask; nothing is written to where a link in its place leads."""
+    umask(0)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.touch()
+    file, unfinished = tmp_path / f"out.{ending}", tmp_path / f"out.{ending}.part"
+    unfinished.symlink_to(elsewhere)
+    modes: list[int] = []
+
+    def while_written(connection: Connection, *_: Any) -> None:
+        if unfinished.exists() and not unfinished.is_symlink():
+            modes.append(unfinished.stat().st_mode & 0o777)
+
+    event.listen(database, "before_cursor_execute", while_written)
+    export_run(database, run, file)
+    event.remove(database, "before_cursor_execute", while_written)
+    assert set(modes) == {0o600}
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert not elsewhere.read_bytes()
+    assert not unfinished.exists()

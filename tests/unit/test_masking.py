@@ -98,7 +98,9 @@ def _units(letter: str) -> tuple[int, ...]:
 @given(data=st.data())
 def test_any_mixture_of_escapes(secret: str, data: st.DataObject) -> None:
     """Each letter in an encoding of its own, as no server would write it."""
-    written = "".join(data.draw(st.sampled_from(ENCODERS))(letter) for letter in secret)
+    letters = [data.draw(st.sampled_from(ENCODERS))(letter) for letter in secret]
+    # A backslash as it is would make another escape of the one that comes after it.
+    written = "".join("%5c" if letter == "\\" else letter for letter in letters)
     assert f"<{MASK}>" == Masker([secret])(f"<{written}>")
 
 
