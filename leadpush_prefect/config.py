@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = ["METHODS", "EndpointConfig", "Secrets", "WorkspaceConfig"]
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-class Secrets(dict[str, str]):
-    """Secrets by name. Only their names are told: it stands in tracebacks that show locals.
+V = TypeVar("V")
+
+
+class Secrets(dict[str, V]):
+    """Values by name, some of which are secrets. Only their names are told: it stands in tracebacks that show locals.
 
     >>> Secrets(api_key="s3cr3t")
     <secrets: api_key>

@@ -7,6 +7,7 @@ searched for as such. Case does not count, and `+` is a space.
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from html import unescape
 from typing import NamedTuple
+from urllib.parse import quote
 
 __all__ = ["MASK", "Masker", "is_maskable"]
 
@@ -224,9 +226,18 @@ def _forms(secret: str) -> Iterator[bytes]:
             yield from _levels(written.encode("utf-8", "surrogatepass"))
         with suppress(UnicodeEncodeError):  # as pages and URLs of an older encoding have it
             yield from _levels(text.encode("latin-1"))
-        raw = text.encode("utf-8", "surrogatepass")
-        yield raw.hex().encode()
-        yield from _base64_forms(raw)
+        # In base64, and in hexadecimal digits, there is perhaps a whole URL or JSON text.
+        quoted = quote(text.encode("utf-8", "surrogatepass"), safe="")
+        for written in {
+            text,
+            quoted,
+            quoted.lower(),
+            json.dumps(text)[1:-1],
+            json.dumps(text, ensure_ascii=False)[1:-1],
+        }:
+            raw = written.encode("utf-8", "surrogatepass")
+            yield raw.hex().encode()
+            yield from _base64_forms(raw)
 
 
 def _levels(secret: bytes) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Engine
 
-from leadpush_prefect.config import WorkspaceConfig
+from leadpush_prefect.config import Secrets, WorkspaceConfig
 from leadpush_prefect.context import workspace_values
 from leadpush_prefect.errors import LeadpushError, RunBusy, RunStopped
 from leadpush_prefect.loading import load_block
@@ -222,11 +222,17 @@ def database_of(workspace: WorkspaceConfig) -> Engine:
     """
     if not workspace.database:
         return open_database(embedded_database())
+    return open_database(*_address_of(workspace.database))
+
+
+def _address_of(connector: str) -> tuple[URL, Secrets[Any]]:
+    """Where a connector's database is. A function of its own: the connector's repr, which a traceback with locals shows,
+    holds the password."""
     from prefect_sqlalchemy import SqlAlchemyConnector
 
-    connector = load_block(SqlAlchemyConnector, workspace.database, field="database")
+    block = load_block(SqlAlchemyConnector, connector, field="database")
     # An engine of our own: the connector's is cached with the arguments of its first use.
-    return open_database(connector.get_engine().url, connector.connect_args or {})
+    return block.get_engine().url, Secrets(block.connect_args or {})
 
 
 def embedded_database() -> URL:

@@ -35,9 +35,18 @@ def read_query(
     Raises:
         AudienceInvalid: when the first row is asked for, if the query cannot be run.
     """
+    # In functions of their own: the connector's repr, which a traceback with locals shows, holds the password.
+    return _rows(_engine(connector), query, id)
+
+
+def _rows(engine: Engine, query: str, id: str) -> Iterator[ContactRow | InvalidRow]:
+    if engine.dialect.is_async:
+        raise AudienceInvalid(
+            f"An audience needs a synchronous driver, which {engine.url.drivername} is not."
+        )
     refusal = ""
     try:
-        with _engine(connector).connect() as connection:
+        with engine.connect() as connection:
             options = {"stream_results": True, "max_row_buffer": PIECE, "no_parameters": True}
             with closing(connection.execution_options(**options).exec_driver_sql(query)) as result:
                 yield from read_rows(list(result.keys()), result, id=id)
@@ -53,10 +62,7 @@ def _engine(connector: SqlAlchemyConnector) -> Engine:
     # An engine of our own: the connector's is cached with the arguments of its first use. NullPool, since it
     # is used once.
     url = connector.get_engine().url
-    engine = create_engine(url, connect_args=dict(connector.connect_args or {}), poolclass=NullPool, **QUIET)
-    if engine.dialect.is_async:
-        raise AudienceInvalid(f"An audience needs a synchronous driver, which {url.drivername} is not.")
-    return engine
+    return create_engine(url, connect_args=dict(connector.connect_args or {}), poolclass=NullPool, **QUIET)
 
 
 def _why(error: SQLAlchemyError) -> str:

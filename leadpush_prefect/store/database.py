@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.store.schema import SCHEMA_VERSION, schema
@@ -82,13 +83,14 @@ def open_database(url: str | URL, connect_args: Mapping[str, object] = {}) -> En
         connect_args: For the driver's `connect`, as in `SqlAlchemyConnector`.
 
     Raises:
-        LeadpushError: if the database cannot be used here, or was written by a newer version of this package.
+        LeadpushError: if the database cannot be reached or used here, or was written by a newer version of this
+            package.
         OSError: if the SQLite file cannot be made.
-        sqlalchemy.exc.SQLAlchemyError: if the database cannot be reached.
     """
     address = _address(url)
     # The process id is part of the key: a connection must not be used on both sides of a fork.
-    key = os.getpid(), address, repr(sorted(connect_args.items()))
+    arguments = sha256(repr(sorted(connect_args.items())).encode()).hexdigest()  # they may hold a password
+    key = os.getpid(), address, arguments
     with _lock:
         if key not in _engines:
             _engines[key] = _prepared(address, connect_args)
@@ -208,10 +210,16 @@ def _prepared(address: URL, connect_args: Mapping[str, object]) -> Engine:
     engine = _engine(address, connect_args)
     try:
         _prepare(engine)
+        return engine
+    except (InterfaceError, OperationalError) as error:
+        engine.dispose()
+        why = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0].rstrip(".")
     except BaseException:
         engine.dispose()
         raise
-    return engine
+    where = " at ".join(part for part in (address.database, address.host) if part)
+    # Raised here, so that no error of the driver comes along, whose frames hold the password.
+    raise LeadpushError(f"The database {where} cannot be used: {why}.")
 
 
 def _engine(address: URL, connect_args: Mapping[str, object]) -> Engine:
