@@ -18,12 +18,20 @@ from uuid import UUID
 from leadpush_prefect.contact import ContactRow, InvalidRow
 from leadpush_prefect.errors import AudienceInvalid
 from leadpush_prefect.json_text import from_json, to_json, to_text
+from leadpush_prefect.regular_file import open_regular
+from leadpush_prefect.visible import shortened
 
 __all__ = ["read_contacts", "read_csv", "read_jsonl", "read_rows", "usable"]
 
 ID_KEYS = "_id", "uuid", "id"
 MAX_ID_LENGTH = 500
 SHOWN = 10  # invalid rows in one message
+SHOWN_COLUMNS = 20
+
+MAX_ROW_LENGTH = 10_000_000
+"""So many characters (bytes, of JSONL) a row may have: more than any contact, and less than a machine's memory."""
+
+SKIPPED = 1_000_000
 
 # The only spellings of `subscribed`, in lower case. An empty one is taken for true.
 _SUBSCRIBED = {"true": True, "1": True, "": True, "false": False, "0": False}
@@ -46,14 +54,16 @@ def read_csv(path: str | PathLike[str], *, id: str = "") -> Iterator[ContactRow 
     """
     # surrogateescape: a byte that is not UTF-8 spoils its row, not the file.
     with _opened(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, strict=True)
+        lines = _Lines(file)
+        reader = csv.reader(lines, strict=True)
         columns = _Columns(_header(reader, path), id, str(path))
-        line = reader.line_num + 1
-        while (row := _next_row(reader)) is not None:
+        while True:
+            place = lines.begin_row()
+            row = _next_row(reader)
+            if row is None:
+                return
             if row:  # a blank line is no row
-                place = f"line {line}"
                 yield InvalidRow(place, row) if isinstance(row, str) else columns.read(row, place)
-            line = reader.line_num + 1
 
 
 def read_jsonl(path: str | PathLike[str], *, id: str = "") -> Iterator[ContactRow | InvalidRow]:
@@ -67,10 +77,19 @@ def read_jsonl(path: str | PathLike[str], *, id: str = "") -> Iterator[ContactRo
         AudienceInvalid: when the first row is asked for, if the file cannot be read.
     """
     with _opened(path, mode="rb") as file:
-        for number, line in enumerate(file, 1):
-            text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        lines = _Lines(file)
+        while True:
+            place = lines.begin_row()
+            try:
+                line = next(lines, None)
+            except _Unusable as error:
+                yield InvalidRow(place, str(error))
+                continue
+            if line is None:
+                return
+            text = line.removeprefix(b"\xef\xbb\xbf") if place == "line 1" else line
             if text.strip():
-                yield _row(_json_contact, text, id, f"line {number}")
+                yield _row(_json_contact, text, id, place)
 
 
 def read_rows(
@@ -163,10 +182,45 @@ def _refusal(rows: Sequence[InvalidRow]) -> AudienceInvalid:
 def _opened(path: str | PathLike[str], **options: Any) -> Iterator[IO[Any]]:
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(open(path, **options))
+            file = stack.enter_context(open(path, opener=open_regular, **options))
         except OSError as error:
             raise AudienceInvalid(f"{path} cannot be read: {error.strerror}.") from error
+        except ValueError:  # a NUL in it
+            raise AudienceInvalid(f"{str(path)!r} is no path of a file.") from None
         yield file
+
+
+class _Lines:
+    """The lines of a file, as an iterator that holds no more of a row than it may have."""
+
+    def __init__(self, file: IO[Any]) -> None:
+        self._file = file
+        self._line = 0
+        self._left = MAX_ROW_LENGTH
+
+    def begin_row(self) -> str:
+        """Where the next row stands."""
+        self._left = MAX_ROW_LENGTH
+        return f"line {self._line + 1}"
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        line = self._file.readline(self._left + 1)
+        if not line:
+            raise StopIteration
+        self._line += 1
+        self._left -= len(line)
+        if self._left < 0:
+            self._skip(line)
+            raise _Unusable(f"It is longer than {MAX_ROW_LENGTH:,} characters.")
+        return line
+
+    def _skip(self, line: Any) -> None:
+        ends = ("\n", "\r") if isinstance(line, str) else (b"\n",)
+        while line and not line.endswith(ends):
+            line = self._file.readline(SKIPPED)
 
 
 def _header(reader: Iterator[list[str]], path: str | PathLike[str]) -> list[str]:
@@ -174,6 +228,8 @@ def _header(reader: Iterator[list[str]], path: str | PathLike[str]) -> list[str]
         header = next((row for row in reader if row), None)
     except csv.Error as error:
         raise AudienceInvalid(f"The header of {path} is not CSV: {error}.") from error
+    except _Unusable as error:
+        raise AudienceInvalid(f"The header of {path} cannot be used. {error}") from None
     if header is None:
         raise AudienceInvalid(f"{path} is empty: its first line must name the columns.")
     if not _is_utf8("".join(header)):
@@ -191,6 +247,8 @@ def _next_row(reader: Iterator[list[str]]) -> list[str] | str | None:
         return next(reader, None)
     except csv.Error as error:
         return f"It is not CSV (RFC 4180): {error}."
+    except _Unusable as error:
+        return str(error)
 
 
 class _Columns:
@@ -220,12 +278,13 @@ _Parts = tuple[Any, Any, dict[str, Any], dict[str, Any]]
 
 def _check_names(names: Sequence[str], source: str) -> None:
     # Of a file without header these are somebody's data: so they are counted, not named.
+    first: dict[str, int] = {}
     for position, name in enumerate(names, 1):
         if not name:
             raise AudienceInvalid(f"Column {position} of {source} has no name.")
-        if name in names[: position - 1]:
-            first = names.index(name) + 1
-            raise AudienceInvalid(f"Columns {first} and {position} of {source} have the same name.")
+        if name in first:
+            raise AudienceInvalid(f"Columns {first[name]} and {position} of {source} have the same name.")
+        first[name] = position
 
 
 def _id_column(names: Sequence[str], id: str, source: str) -> int:
@@ -316,11 +375,17 @@ def _text_or_number(value: Any) -> str:
 def _is_subscribed(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    text = "" if value is None else value if isinstance(value, str) else str(value)
-    found = _SUBSCRIBED.get(text.lower())
+    text = "" if value is None else value if isinstance(value, str) else _number_text(value)
+    found = _SUBSCRIBED.get(text.lower()) if len(text) < 10 else None
     if found is None:
         raise _Unusable("Its subscribed is none of true, false, 1 and 0.")
     return found
+
+
+def _number_text(value: Any) -> str:
+    with suppress(ValueError):  # an int of more than 4,300 digits
+        return str(value)
+    return "no such number"
 
 
 def _data(contact: dict[str, Any]) -> str:
@@ -336,7 +401,7 @@ def _data(contact: dict[str, Any]) -> str:
 def _culprit(contact: dict[str, Any]) -> str:
     for name, value in {**contact["attributes"], **contact}.items():
         if name != "attributes" and not _has_json(value):
-            return f"Its {name}"
+            return f"Its {shortened(str(name))}"
     return "It"
 
 

@@ -12,13 +12,14 @@ from sqlalchemy import select
 
 from leadpush_prefect.context import CampaignContext, check_identifier
 from leadpush_prefect.errors import Reason, StepRefused
-from leadpush_prefect.json_text import NestedTooDeeply, check_json, from_json, to_json
+from leadpush_prefect.json_text import NestedTooDeeply, check_json, to_json
 from leadpush_prefect.open_runs import OpenRun, open_run
 from leadpush_prefect.outcome import Outcome, Status
 from leadpush_prefect.store.active import active
 from leadpush_prefect.store.contacts import contact_number
 from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.outcomes import PendingContact, pending, write_outcomes
+from leadpush_prefect.store.reading import stored_contact, stored_json
 from leadpush_prefect.store.runs import batch_range
 from leadpush_prefect.store.schema import claim
 from leadpush_prefect.store.steps import claim_batch, declare_step, list_steps
@@ -157,8 +158,8 @@ def _context(run: OpenRun, contact: PendingContact, stores: _Stores) -> Campaign
     return CampaignContext.of_run(
         workspace=run.workspace,
         campaign=run.campaign_values(),
-        contact=from_json(contact.data),
-        workflow={key: from_json(text) for key, text in contact.outputs.items()},
+        contact=stored_contact(contact.data),
+        workflow={key: stored_json(text) for key, text in contact.outputs.items()},
         simulate=run.record.simulate,
         origin=_Origin(contact.number, stores),
     )

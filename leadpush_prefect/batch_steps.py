@@ -11,13 +11,13 @@ from leadpush_prefect.engine import Feed, engine
 from leadpush_prefect.errors import RunStopped
 from leadpush_prefect.events import EndpointHealth
 from leadpush_prefect.fetch import Call
-from leadpush_prefect.json_text import from_json
 from leadpush_prefect.open_runs import OpenRun, open_run
 from leadpush_prefect.outcome import Outcome
 from leadpush_prefect.prepared import PreparedEndpoint
 from leadpush_prefect.simulation import Mock
 from leadpush_prefect.steps import Message, Step, condition_of, decide, message_template, render_values
 from leadpush_prefect.store.outcomes import PendingContact, pending, write_outcomes
+from leadpush_prefect.store.reading import stored_contact, stored_json
 from leadpush_prefect.store.runs import batch_range
 from leadpush_prefect.store.steps import claim_batch, declare_step
 
@@ -178,10 +178,10 @@ class _Reads:
     def values(self, contact: PendingContact) -> dict[str, Any]:
         wanted = self.wanted
         workflow = {
-            key: from_json(text) if wanted is None or key in wanted else None
+            key: stored_json(text) if wanted is None or key in wanted else None
             for key, text in contact.outputs.items()
         }
-        return {**self.shared, "contact": from_json(contact.data), "workflow": workflow}
+        return {**self.shared, "contact": stored_contact(contact.data), "workflow": workflow}
 
 
 class _Writer:

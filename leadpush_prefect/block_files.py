@@ -8,12 +8,12 @@ or written, whatever a name or a link says.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import yaml
@@ -22,7 +22,8 @@ from leadpush_prefect.block_values import AnyBlock
 from leadpush_prefect.blocks import ApiEndpoint, Audience, Workspace
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.references import Reference
-from leadpush_prefect.yaml_text import to_yaml
+from leadpush_prefect.regular_file import open_regular
+from leadpush_prefect.yaml_text import from_yaml, to_yaml
 
 __all__ = ["KINDS", "block_files", "path_of", "read_fields", "write_fields"]
 
@@ -32,6 +33,8 @@ KINDS: dict[str, type[AnyBlock]] = {
     "endpoints": ApiEndpoint,
 }
 """In the order in which they are saved: an endpoint names its workspace."""
+
+MAX_SIZE = 1_000_000
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -92,11 +95,16 @@ def read_fields(path: Path) -> dict[str, Any]:
         LeadpushError: naming the file, and the line where there is one, if it cannot be read.
     """
     try:
-        fields = yaml.safe_load(path.read_text("utf-8"))  # JSON is YAML
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        with open(path, "rb", opener=open_regular) as file:
+            content = file.read(MAX_SIZE + 1)
+        if len(content) > MAX_SIZE:
+            raise LeadpushError(f"{path} is larger than {MAX_SIZE:,} bytes, and no definition of a Block.")
+        fields = from_yaml(content.decode())  # JSON is YAML
+    except (yaml.YAMLError, ValueError, KeyError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise LeadpushError(f"{path}{where}: it is not YAML in UTF-8.") from None
+        why = f": {error.problem}" if type(error) is yaml.MarkedYAMLError else ""  # of ours
+        raise LeadpushError(f"{path}{where}: it is not YAML in UTF-8{why}.") from None
     except OSError as error:
         raise LeadpushError(f"{path} cannot be read: {error.strerror}.") from None
     if not isinstance(fields, dict):
@@ -111,10 +119,11 @@ def write_fields(path: Path, fields: dict[str, Any]) -> None:
         LeadpushError: if it cannot be written.
     """
     text = _to_json(fields) if path.suffix == ".json" else to_yaml(fields)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{uuid4().hex}")  # where nobody can have put a link
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, "utf-8", newline="\n")
+        with open(beside, "x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
         beside.replace(path)
     except OSError as error:
         raise LeadpushError(f"{path} cannot be written: {error.strerror}.") from None

@@ -28,16 +28,17 @@ from leadpush_prefect.contact import InvalidRow
 from leadpush_prefect.engine import engine
 from leadpush_prefect.errors import BlockInvalid, LeadpushError, RunBusy, RunIncomplete
 from leadpush_prefect.interruption import leave_on_sigterm, restore_sigterm, wait_for
-from leadpush_prefect.json_text import from_json
 from leadpush_prefect.open_runs import OpenRun, add_run, database_of, forget_run, refuse_if_open
 from leadpush_prefect.other_processes import check_task_runner
 from leadpush_prefect.outcome import Failure
 from leadpush_prefect.run_lease import RunLease, watch_holder
 from leadpush_prefect.run_reporter import RunReporter
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
+from leadpush_prefect.store.reading import stored_json
 from leadpush_prefect.store.runs import RunRecord, batch_range, begin_run, finish_run
 from leadpush_prefect.store.snapshot import snapshot
 from leadpush_prefect.store.summary import RunSummary, is_complete, summarize, unreached
+from leadpush_prefect.visible import visible
 
 __all__ = ["CampaignRun", "current_run"]
 
@@ -230,7 +231,7 @@ class CampaignRun:
         finish_run(self._run.database, record.key, "finished", state.name or "", record.execution)
         self._finished = True
         self._lease.release()
-        _logger().info("Campaign %s: %s", summary.campaign, state.message)
+        _logger().info("Campaign %s: %s", visible(summary.campaign), state.message)
         if self._reporter:
             self._reporter.finished(summary, state.name or "")
         return state
@@ -283,7 +284,7 @@ class CampaignRun:
             ```
         """
         for contact_id, outputs in iter_outputs(self._run.database, self._run.record, output_keys):
-            yield contact_id, {key: from_json(text) for key, text in outputs.items()}
+            yield contact_id, {key: stored_json(text) for key, text in outputs.items()}
 
     def failures(self) -> Iterator[tuple[str, str, Failure]]:
         """The failures, streamed: contact id, node, and why.
@@ -394,7 +395,7 @@ def _log_beginning(record: RunRecord) -> None:
     again = f", execution {record.execution}" if record.execution > 1 else ""
     _logger().info(
         "Campaign %s, %s %s%s: %s contacts, %s to a batch.",
-        record.campaign, word, record.run_id, again, f"{record.contacts:,}", f"{record.batch_size:,}",
+        visible(record.campaign), word, visible(record.run_id), again, f"{record.contacts:,}", f"{record.batch_size:,}",
     )  # fmt: skip
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from shlex import quote
 
 from leadpush_prefect.markdown import cell, code, link, prose, table
 from leadpush_prefect.outcome import Failure
 from leadpush_prefect.reporting import headline, reason_of
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.summary import RunSummary, StepSummary
+from leadpush_prefect.visible import shell_word
 
 __all__ = ["Example", "Links", "report"]
 
@@ -59,6 +59,7 @@ def report(
         earlier: The campaign's runs before this one, the latest first.
         links: Into Prefect's UI.
     """
+    run_id = shell_word(run.run_id)
     again = f", execution {run.execution}" if run.execution > 1 else ""
     parts = [
         f"# {cell(run.campaign)}: {cell(state)}",
@@ -82,8 +83,8 @@ def report(
             table(("failed", "reason", "step", "for example"), rows),
             "What to do:",
             "\n".join(_remedies(summary)),
-            f"All of one contact: {code(f'leadpush runs show {quote(run.run_id)} --contact ID')}. All failures, in a "
-            f"file: {code(f'leadpush runs export {quote(run.run_id)} --to run.csv')}.",
+            f"All of one contact: {code(f'leadpush runs show {run_id} --contact ID')}. All failures, in a "
+            f"file: {code(f'leadpush runs export {run_id} --to run.csv')}.",
         ]
     if earlier:
         parts += ["## Earlier runs", table(_RUN_COLUMNS, [_run_row(record, links) for record in earlier])]
@@ -155,9 +156,9 @@ def _size(count: int) -> str:
     return f"{count / 1e6:,.1f} MB" if count < 10e9 else f"{count / 1e9:,.1f} GB"
 
 
-def _failure_row(node: str, code: str, count: int, example: Example | None) -> list[str]:
+def _failure_row(node: str, reason: str, count: int, example: Example | None) -> list[str]:
     shown = f"contact {example.contact_id}: {example.failure.message}" if example else ""
-    return [f"{count:,}", f"`{code}`", cell(node), cell(shown)]
+    return [f"{count:,}", f"`{reason}`", cell(node), cell(shown)]
 
 
 def _remedies(summary: RunSummary) -> list[str]:

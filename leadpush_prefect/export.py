@@ -12,10 +12,12 @@ from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from uuid import uuid4
 
 from leadpush_prefect.errors import LeadpushError
-from leadpush_prefect.json_text import from_json, to_json, to_text
+from leadpush_prefect.json_text import to_json, to_text
 from leadpush_prefect.store.exports import Result, iter_results
+from leadpush_prefect.store.reading import stored_contact, stored_json
 from leadpush_prefect.store.steps import list_steps
 
 if TYPE_CHECKING:
@@ -28,8 +30,10 @@ __all__ = ["export_run"]
 PIECE = 5_000
 """Rows in a row group of a Parquet file."""
 
-# What a spreadsheet would run as a formula (OWASP, CSV injection).
-_FORMULA = re.compile(r"[=+\-@\t\r]")
+# What a spreadsheet would run as a formula (OWASP, CSV injection): also in the full width of East Asian keyboards, and
+# behind what some spreadsheets strip, such as spaces, quotes and characters that do not show.
+_STRIPPED = r"[\s\"'\x00-\x1f\x7f-\xa0\xad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*"
+_FORMULA = re.compile(_STRIPPED + r"[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +67,30 @@ def export_run(
         How many contacts were written.
 
     Raises:
-        LeadpushError: if the ending is none of these, or a path begins with no output key of the run.
+        LeadpushError: if the ending is none of these, a path begins with no output key of the run, or the file cannot
+            be written.
     """
     write = _WRITERS.get(file.suffix.lower())
     if write is None:
         raise LeadpushError(f"{file}: the ending must be one of {', '.join(_WRITERS)}.")
     columns = _columns(database, run, attributes, paths)
-    unfinished = file.with_name(f"{file.name}.part")
+    # A name that nobody can foresee, so that no link waits there to have its target overwritten.
+    unfinished = file.with_name(f".{file.name[:100]}.{uuid4().hex}.part")
     try:
-        with _created(unfinished) as out:
+        with open(unfinished, "xb", opener=_new_file) as out:
             write(out, columns, iter_results(database, run))
-        unfinished.replace(file)  # a file of this name is whole
+        unfinished.replace(file)  # a file of this name is whole; a link is replaced, not followed
+    except OSError as error:
+        raise LeadpushError(f"{file} cannot be written: {error.strerror or error}.") from error
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             unfinished.unlink()
     return run.contacts
 
 
-def _created(file: Path) -> IO[bytes]:
-    """A new file for its owner alone, whatever the umask, and whatever was in its place: it holds people's data."""
-    with suppress(FileNotFoundError):
-        file.unlink()
-    return open(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600), "wb")
+def _new_file(path: str, flags: int) -> int:
+    """For its owner alone, whatever the umask: it holds people's data."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
 
 def _columns(database: Engine, run: RunRecord, attributes: bool, paths: Sequence[str]) -> _Columns:
@@ -97,12 +103,12 @@ def _columns(database: Engine, run: RunRecord, attributes: bool, paths: Sequence
 
     def read(result: Result) -> list[Any]:
         outputs = {
-            key: from_json(result.outputs[key])
+            key: stored_json(result.outputs[key])
             for key in {path[0] for path in wanted} & result.outputs.keys()
         }
         row: list[Any] = [result.contact_id]
         if attributes:
-            row.append(from_json(result.data)["attributes"])
+            row.append(stored_contact(result.data).get("attributes"))
         return [*row, *(_at(outputs, path) for path in wanted), result.failures or None]
 
     return _Columns(names, read)
@@ -119,15 +125,16 @@ def _at(value: Any, path: Sequence[str]) -> Any:
     return value
 
 
-def _write_jsonl(file: IO[bytes], columns: _Columns, results: Iterator[Result]) -> None:
+def _write_jsonl(out: IO[bytes], columns: _Columns, results: Iterator[Result]) -> None:
     for result in results:
-        file.write(to_json(dict(zip(columns.names, columns.read(result), strict=True))).encode() + b"\n")
+        line = to_json(dict(zip(columns.names, columns.read(result), strict=True)))
+        out.write(f"{line}\n".encode())
 
 
-def _write_csv(file: IO[bytes], columns: _Columns, results: Iterator[Result]) -> None:
-    with TextIOWrapper(file, encoding="utf-8", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(columns.names)
+def _write_csv(out: IO[bytes], columns: _Columns, results: Iterator[Result]) -> None:
+    with TextIOWrapper(out, encoding="utf-8", newline="") as text:
+        writer = csv.writer(text)
+        writer.writerow(map(_cell, columns.names))
         for result in results:
             writer.writerow(map(_cell, columns.read(result)))
 
@@ -138,14 +145,14 @@ def _cell(value: Any) -> str:
     return f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
 
 
-def _write_parquet(file: IO[bytes], columns: _Columns, results: Iterator[Result]) -> None:
+def _write_parquet(out: IO[bytes], columns: _Columns, results: Iterator[Result]) -> None:
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise LeadpushError("A .parquet file needs pyarrow: pip install pyarrow.") from None
     schema = pyarrow.schema([(name, pyarrow.string()) for name in columns.names])
-    with pyarrow.parquet.ParquetWriter(file, schema) as writer:
+    with pyarrow.parquet.ParquetWriter(out, schema) as writer:
         while piece := [columns.read(result) for result in islice(results, PIECE)]:
             texts = [[None if value is None else to_text(value) for value in row] for row in piece]
             arrays = [pyarrow.array(column, pyarrow.string()) for column in zip(*texts, strict=True)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from leadpush_prefect.visible import visible
+
 __all__ = ["cell", "code", "code_block", "link", "prose", "table"]
 
 _CODE = re.compile(r"`([^`]*[^` ][^`]*)`")
@@ -17,7 +19,7 @@ def cell(text: str) -> str:
     >>> cell("a|b <i>*c*")
     'a\\\\|b \\\\<i\\\\>\\\\*c\\\\*'
     """
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _SPECIAL.sub(r"\\\1", _line(text))
 
 
 def prose(text: str) -> str:
@@ -40,17 +42,21 @@ def code(text: str) -> str:
     >>> code("a`b")
     '`` a`b ``'
     """
-    line = " ".join(text.split())
+    line = _line(text)
     longest = max((len(ticks) for ticks in re.findall("`+", line)), default=0)
     ticks = "`" * (longest + 1)
     return f"{ticks} {line} {ticks}" if longest else f"{ticks}{line}{ticks}"
+
+
+def _line(text: str) -> str:
+    return visible(" ".join(text.split()))
 
 
 def code_block(text: str, language: str = "") -> str:
     """A block of code that nothing in the text can end (CommonMark, section 4.5)."""
     longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
+    return f"{fence}{language}\n{visible(text)}\n{fence}"
 
 
 def link(text: str, url: str | None) -> str:

@@ -10,7 +10,10 @@ import os
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
+
+from leadpush_prefect.visible import shortened
 
 __all__ = ["describe_process", "has_ended", "identify_process"]
 
@@ -24,14 +27,16 @@ def identify_process() -> str:
 
 def describe_process(identity: str) -> str:
     """Such as `process 4711 on worker-1 since 2026-03-01 09:00:00 UTC`."""
-    who = json.loads(identity)
-    return f"process {who['pid']} on {who['host']} since {who['since']} UTC"
+    who = _read(identity)
+    if who is None:
+        return "a process that cannot be known"
+    return f"process {who['pid']} on {shortened(who['host'])} since {shortened(who['since'])} UTC"
 
 
 def has_ended(identity: str) -> bool:
     """Whether its process has certainly ended; False where that cannot be known."""
-    who = json.loads(identity)
-    if not who["space"] or not who["started"] or who["space"] != _pid_space():
+    who = _read(identity)
+    if who is None or not who["space"] or not who["started"] or who["space"] != _pid_space():
         return False
     try:
         os.kill(who["pid"], 0)
@@ -40,6 +45,18 @@ def has_ended(identity: str) -> bool:
     except PermissionError:
         pass  # it is there, or another one that was given its number
     return _started(who["pid"]) not in ("", who["started"])
+
+
+def _read(identity: str) -> dict[str, Any] | None:
+    """What a text says of its process; None if it is none of `identify_process`, as others may write to the database."""
+    try:
+        who = json.loads(identity)
+    except (ValueError, RecursionError):
+        return None
+    texts = ("host", "space", "started", "since")
+    if type(who) is not dict or not all(type(who.get(name)) is str for name in texts):
+        return None
+    return who if type(who.get("pid")) is int and 0 < who["pid"] < 2**31 else None
 
 
 def _pid_space() -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from leadpush_prefect.errors import Reason
+from leadpush_prefect.store.reading import stored_reason
 from leadpush_prefect.store.summary import RunSummary, StepSummary
 
 __all__ = ["FAILURE_COLUMNS", "STEP_COLUMNS", "failure_rows", "headline", "reason_of", "step_row"]
@@ -45,7 +48,8 @@ def failure_rows(summary: RunSummary) -> list[tuple[str, ...]]:
 
 def reason_of(code: str) -> Reason:
     """The reason of a code, such as `http_status` of `http_status_404`."""
-    return Reason.HTTP_STATUS if code.startswith(f"{Reason.HTTP_STATUS}_") else Reason(code)
+    is_status = re.fullmatch(f"{Reason.HTTP_STATUS}_[0-9]+", code)
+    return Reason.HTTP_STATUS if is_status else stored_reason(code)
 
 
 def _milliseconds(seconds: float | None) -> str:

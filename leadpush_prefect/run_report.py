@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 from itertools import islice
-from shlex import quote
 from uuid import UUID
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -15,11 +14,13 @@ from leadpush_prefect.blocks import ApiEndpoint
 from leadpush_prefect.campaign_report import Example, Links, report
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.loading import load_block
+from leadpush_prefect.markdown import cell, code
 from leadpush_prefect.open_runs import OpenRun
 from leadpush_prefect.store.examples import first_failures
 from leadpush_prefect.store.exports import iter_failures
 from leadpush_prefect.store.runs import RunRecord, list_runs
 from leadpush_prefect.store.summary import RunSummary
+from leadpush_prefect.visible import shell_word, visible
 
 __all__ = ["report_key", "report_run"]
 
@@ -59,7 +60,7 @@ def report_run(run: OpenRun, summary: RunSummary, state: str) -> None:
     found = first_failures(database, record) if any_failed else {}
     examples = {where: Example(contact_id, failure) for where, (contact_id, failure) in found.items()}
     page = report(record, summary, state, examples, earlier, _links(summary, earlier))
-    _markdown(page, report_key(record.campaign), f"{record.campaign}: {state}")
+    _markdown(page, report_key(record.campaign), cell(f"{record.campaign}: {state}"))
     if examples or record.execution > 1:  # over the table of an earlier execution
         _table(run, report_key(record.campaign, "failures"))
 
@@ -73,14 +74,14 @@ def _table(run: OpenRun, key: str) -> None:
     found = list(islice(iter_failures(run.database, run.record), MAX_FAILURES + 1))
     rows = [
         {
-            "contact": contact_id,
-            "step": node,
+            "contact": visible(contact_id),
+            "step": visible(node),
             "reason": failure.code,
-            "what happened": failure.message,
+            "what happened": visible(failure.message),
         }
         for contact_id, node, failure in found[:MAX_FAILURES]
     ]
-    export = f"`leadpush runs export {quote(run.record.run_id)} --to run.csv` has all contacts"
+    export = f"{code(f'leadpush runs export {shell_word(run.record.run_id)} --to run.csv')} has all contacts"
     shown = f"The first {MAX_FAILURES:,} failures" if len(found) > MAX_FAILURES else "All failures"
     create_table_artifact(rows, key=key, description=f"{shown}; {export}.", _sync=True)  # type: ignore[call-arg]
 

@@ -14,6 +14,7 @@ from leadpush_prefect.open_runs import OpenRun
 from leadpush_prefect.progress import ProgressLog
 from leadpush_prefect.run_report import report_run
 from leadpush_prefect.store.summary import RunSummary, summarize
+from leadpush_prefect.visible import shell_word
 
 __all__ = ["RunReporter"]
 
@@ -83,5 +84,5 @@ class RunReporter:
                 "The campaign's %s (%s): `leadpush runs show %s` says how it went.",
                 what,
                 type(error).__name__,
-                self._run.record.run_id,
+                shell_word(self._run.record.run_id),
             )

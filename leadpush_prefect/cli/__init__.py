@@ -45,5 +45,10 @@ def main() -> None:
     except Exception as error:
         if type(error).__module__.startswith("cyclopts"):  # it has printed what is wrong
             sys.exit(2)
-        raise
+        if not type(error).__module__.startswith("sqlalchemy"):
+            raise
+        print_error(
+            f"The database cannot be used: {getattr(error, 'orig', None) or error}"
+        )  # no parameters are in it
+        code = 2
     sys.exit(code if isinstance(code, int) else 0)

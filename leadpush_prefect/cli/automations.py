@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from leadpush_prefect.cli.output import print_json, stdout
+from leadpush_prefect.cli.output import print_json, say
 
 __all__ = ["app"]
 
@@ -41,5 +41,5 @@ def pause_when_failing(
     if json:
         print_json({"automation": name})
     else:
-        stdout.print(f"{name}: created.", highlight=False, soft_wrap=True)
+        say(f"{name}: created.")
     return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
-from leadpush_prefect.cli.output import print_json, print_table, stdout
+from leadpush_prefect.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from leadpush_prefect.plan import FieldChange, Plan, PlannedBlock
@@ -112,7 +112,7 @@ def _print_plan(planned: Plan) -> None:
 
 
 def _say(text: str, style: str = "") -> None:
-    stdout.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    say((text, style))
 
 
 def _blocks(number: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from leadpush_prefect.cli.output import print_error, print_json, print_table, stdout
+from leadpush_prefect.cli.output import print_error, print_json, print_table, say, stdout
 
 if TYPE_CHECKING:
     from leadpush_prefect.store.summary import RunSummary
@@ -88,7 +88,7 @@ def _print(summary: RunSummary, result: Any, home: Path) -> None:
     shown = [contact_id for contact_id in SHOWN_MESSAGES if contact_id in result.messages][:3]
     for contact_id, message in ((contact_id, result.messages[contact_id]) for contact_id in shown):
         stdout.print(f"\n[bold]Message to {contact_id}[/]", highlight=False)
-        stdout.print(message, markup=False, highlight=False)
+        say(message, wrap=True)
     stdout.print()
     if result.differences:
         print_error("It is not what it must be: " + "; ".join(result.differences[:10]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from leadpush_prefect.cli.output import cut, print_json, print_table, stdout
+from leadpush_prefect.cli.output import cut, print_json, print_table, say
 
 if TYPE_CHECKING:
     from leadpush_prefect.blocks import ApiEndpoint, Workspace
@@ -84,7 +84,7 @@ def _problems(problems: list[Any]) -> list[dict[str, str]]:
 
 def _print_listed(listed: list[dict[str, Any]], titles: list[str]) -> None:
     if not listed:
-        stdout.print("No workspace and no endpoint is saved. Begin with `leadpush blocks apply`.")
+        say("No workspace and no endpoint is saved. Begin with `leadpush blocks apply`.")
     for group, title in zip(listed, titles, strict=True):
         rows = [
             (
@@ -100,7 +100,7 @@ def _print_listed(listed: list[dict[str, Any]], titles: list[str]) -> None:
         ]
         print_table(COLUMNS, rows, title=title)
         if group["problems"]:
-            stdout.print(_lines(group["problems"]), markup=False)
+            say(_lines(group["problems"]), wrap=True)
 
 
 def _last_test(test: dict[str, Any] | None) -> str:
@@ -203,10 +203,10 @@ def _print_trial(name: str, trial: Trial) -> None:
     from leadpush_prefect.trial_report import retry_sentence
 
     if trial.failure is None:
-        stdout.print(f"[bold green]OK[/] {name} answers with JSON.", highlight=False)
+        say(("OK", "bold green"), f" {name} answers with JSON.", wrap=True)
     else:
-        stdout.print(f"[bold red]{trial.code}[/]", highlight=False)
-        stdout.print(f"{trial.sentence} {retry_sentence(trial)}", markup=False, highlight=False)
+        say((trial.code, "bold red"), wrap=True)
+        say(f"{trial.sentence} {retry_sentence(trial)}", wrap=True)
     if trial.request:
         _section("Request, secrets masked", trial.request)
         _section("As cURL", trial.curl)
@@ -214,7 +214,7 @@ def _print_trial(name: str, trial: Trial) -> None:
         _section("Answer", _answer(trial))
     body = trial.failure.excerpt if trial.failure else trial.output
     if body:
-        stdout.print(cut(body), markup=False, highlight=False, soft_wrap=True)
+        say(cut(body))
 
 
 def _answer(trial: Trial) -> str:
@@ -227,8 +227,8 @@ def _answer(trial: Trial) -> str:
 
 
 def _section(title: str, text: str) -> None:
-    stdout.print(f"\n[bold]{title}[/]")
-    stdout.print(cut(text), markup=False, highlight=False, soft_wrap=True)
+    say("\n", (title, "bold"))
+    say(cut(text))
 
 
 @app.command
@@ -261,5 +261,5 @@ def _switch(name: str, *, enabled: bool) -> int:
     changed = switch_endpoint(name, enabled=enabled)
     state = "enabled" if enabled else "disabled"
     sentence = f"is now {state}, from the next run on." if changed else f"was {state} already."
-    stdout.print(f"{name} {sentence}", markup=False, highlight=False, soft_wrap=True)
+    say(f"{name} {sentence}")
     return 0

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from leadpush_prefect.json_text import to_json
+from leadpush_prefect.visible import visible
 
-__all__ = ["cut", "print_error", "print_json", "print_table", "stdout"]
+__all__ = ["cut", "print_error", "print_json", "print_table", "say", "stdout"]
 
 stdout = Console()
 _stderr = Console(stderr=True)
@@ -23,17 +25,40 @@ SHOWN_LENGTH = 4_000
 
 def print_json(value: Any) -> None:
     """JSON on standard output, and nothing else."""
-    sys.stdout.write(to_json(value) + "\n")
+    # A terminal obeys DEL and the controls above it too, which JSON need not escape; the value stays the same.
+    sys.stdout.write(_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", to_json(value)) + "\n")
+
+
+_UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def say(*parts: str | tuple[str, str], wrap: bool = False) -> None:
+    """A line of text as it is: what stands in it is neither markup nor obeyed by the terminal.
+
+    Args:
+        parts: Texts, each alone or with its style.
+        wrap: Whether it is broken where a word ends; else that is left to the terminal.
+    """
+    line = Text()
+    for part in parts:
+        text, style = (part, "") if isinstance(part, str) else part
+        line.append(visible(text), style)
+    stdout.print(line, soft_wrap=not wrap)
 
 
 def print_error(message: str) -> None:
     """A sentence on standard error."""
-    _stderr.print(f"[bold red]Error[/] {escape(message)}", soft_wrap=True)
+    _stderr.print(Text.assemble(("Error", "bold red"), " ", visible(message)), soft_wrap=True)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:
     """A table; cells are text as it is."""
-    table = Table(title=title or None, title_justify="left", title_style="", header_style="bold")
+    table = Table(
+        title=Text(visible(title)) if title else None,
+        title_justify="left",
+        title_style="",
+        header_style="bold",
+    )
     table.box, table.pad_edge, table.padding = SIMPLE_HEAD, False, (0, 1, 0, 0)
     for number, column in enumerate(columns):
         numeric = column in _NUMBERS
@@ -41,7 +66,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title:
             column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric or number == 0
         )
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     stdout.print(table)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
-from leadpush_prefect.cli.output import cut, print_json, print_table, stdout
+from leadpush_prefect.cli.output import cut, print_json, print_table, say
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -48,7 +48,7 @@ def list_runs(*, workspace: str = "", limit: int = 50, json: bool = False) -> in
     if json:
         print_json([_public(record) for record in records])
     elif not records:
-        stdout.print("There is no run yet.")
+        say("There is no run yet.")
     else:
         rows = [
             (
@@ -119,7 +119,7 @@ def export(
     if json:
         print_json({"file": str(to), "contacts": count})
     else:
-        stdout.print(f"{count:,} contacts in {to}", highlight=False, soft_wrap=True)
+        say(f"{count:,} contacts in {to}")
     return 0
 
 
@@ -163,12 +163,9 @@ def delete(
         print_json({"deleted": yes, "runs": [record.run_id for record in records]})
         return 0
     for record in records:
-        stdout.print(
-            f"{record.run_id} {record.campaign}, {record.started_at[:10]}, {record.contacts:,} contacts",
-            highlight=False,
-        )
+        say(f"{record.run_id} {record.campaign}, {record.started_at[:10]}, {record.contacts:,} contacts")
     count = "1 run" if len(records) == 1 else f"{len(records)} runs"
-    stdout.print(f"{count} {'deleted' if yes else 'would be deleted; --yes does it'}.", highlight=False)
+    say(f"{count} {'deleted' if yes else 'would be deleted; --yes does it'}.")
     return 0
 
 
@@ -241,10 +238,8 @@ def _show_run(database: Engine, record: RunRecord, json: bool) -> int:
         ]
         print_json({"run": _public(record), "summary": _with_units(asdict(summary)), "first_failures": shown})
         return 0
-    stdout.print(
-        f"[bold]{record.campaign}[/] {record.run_id}: {record.state or record.status}", highlight=False
-    )
-    stdout.print(headline(summary), highlight=False)
+    say((record.campaign, "bold"), f" {record.run_id}: {record.state or record.status}", wrap=True)
+    say(headline(summary), wrap=True)
     print_table(STEP_COLUMNS, map(step_row, summary.steps))
     if failures:
         print_table(FAILURE_COLUMNS, failure_rows(summary))
@@ -257,8 +252,8 @@ def _show_run(database: Engine, record: RunRecord, json: bool) -> int:
 
 def _print_part(title: str, text: str) -> None:
     if text:
-        stdout.print(f"[italic]{title}[/]")
-        stdout.print(cut(text), markup=False, highlight=False)
+        say((title, "italic"))
+        say(cut(text), wrap=True)
 
 
 def _mask(database: Engine, record: RunRecord) -> Callable[[str], str]:
@@ -291,8 +286,8 @@ def _masked(outcome: Outcome, mask: Callable[[str], str]) -> Outcome:
 
 def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bool) -> int:
     from leadpush_prefect.errors import LeadpushError
-    from leadpush_prefect.json_text import from_json
     from leadpush_prefect.store.exports import contact_outcomes
+    from leadpush_prefect.store.reading import stored_json
 
     outcomes = contact_outcomes(database, record, contact_id)
     if outcomes is None:
@@ -304,7 +299,7 @@ def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bo
             {
                 node: {
                     "status": outcome.status,
-                    "output": None if outcome.output is None else from_json(outcome.output),
+                    "output": None if outcome.output is None else stored_json(outcome.output),
                     "reason": outcome.failure.code if outcome.failure else None,
                     "message": outcome.failure.message if outcome.failure else None,
                     "request": outcome.failure.request if outcome.failure else None,
@@ -315,16 +310,14 @@ def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bo
             }
         )
         return 0
-    stdout.print(f"Contact [bold]{contact_id}[/] in {record.campaign} {record.run_id}", highlight=False)
+    say("Contact ", (contact_id, "bold"), f" in {record.campaign} {record.run_id}", wrap=True)
     for node, outcome in outcomes:
         why = f": {outcome.failure.code}: {outcome.failure.message}" if outcome.failure else ""
-        stdout.print(f"\n[bold]{node}[/] {outcome.status}{why}", highlight=False)
+        say("\n", (node, "bold"), f" {outcome.status}{why}", wrap=True)
         if outcome.failure:
             _print_part("Request, secrets masked", outcome.failure.request)
             _print_part("The answer's beginning", outcome.failure.excerpt)
         if outcome.output is not None:
-            value = from_json(outcome.output)
-            stdout.print(
-                cut(value if isinstance(value, str) else outcome.output), markup=False, highlight=False
-            )
+            value = stored_json(outcome.output)
+            say(cut(value if isinstance(value, str) else outcome.output), wrap=True)
     return 0

@@ -13,6 +13,7 @@ from prefect.states import Completed, Failed
 from leadpush_prefect.blocks import ApiEndpoint, Audience
 from leadpush_prefect.errors import BlockInvalid, LeadpushError
 from leadpush_prefect.last_tests import artifact_key
+from leadpush_prefect.markdown import cell
 from leadpush_prefect.trial import Trial, sample_context, try_endpoint
 from leadpush_prefect.trial_report import refusal_report, trial_report
 
@@ -53,7 +54,7 @@ def test_api_endpoint(
         code = str((isinstance(error, BlockInvalid) and error.reason) or "not_tested")
         _report(endpoint, refusal_report(endpoint.name, error), f"{code}: nothing was sent.")
         return Failed(name=code, message=_sentences(error))
-    _report(endpoint, trial_report(endpoint.name, trial), f"{trial.code}: {trial.sentence}")
+    _report(endpoint, trial_report(endpoint.name, trial), f"{trial.code}: {cell(trial.sentence)}")
     return _state(trial)
 
 

@@ -254,6 +254,9 @@ def _sqlite_engine(address: URL, connect_args: Mapping[str, object]) -> Engine:
 
 def _set_pragmas(connection: Any, _record: object) -> None:
     with closing(connection.cursor()) as cursor:
+        cursor.execute(
+            "PRAGMA trusted_schema=OFF"
+        )  # a view or trigger of somebody else's calls nothing harmful
         cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode: no corruption, and no fsync per commit
 
 

@@ -75,7 +75,9 @@ def iter_results(engine: Engine, run: RunRecord) -> Iterator[Result]:
         with reading(engine) as connection:
             results = _contacts(connection, run, start)
             for row in connection.execute(_outcomes(run, list(steps), start)):
-                step, result = steps[row.step], results[row.number]
+                step, result = steps[row.step], results.get(row.number)
+                if result is None:
+                    continue  # an outcome of a contact that is not there
                 if row.code is not None:
                     result.failures[step.node] = row.code
                 elif step.output_key and row.output is not None:
@@ -111,7 +113,7 @@ def contact_outcomes(engine: Engine, run: RunRecord, contact_id: str) -> list[tu
 def _failures(engine: Engine, run: RunRecord, step: StepRecord) -> Iterator[tuple[str, str, Failure]]:
     start = 0
     while rows := _failed_rows(engine, run, step, start):
-        yield from ((row.contact_id, step.node, read_failure(row.detail)) for row in rows)
+        yield from ((row.contact_id or "", step.node, read_failure(row.detail)) for row in rows)
         start = rows[-1].number + 1
 
 

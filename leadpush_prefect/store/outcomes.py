@@ -23,10 +23,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from leadpush_prefect.errors import LeadpushError, Reason
+from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.outcome import Failure, Outcome, Status
 from leadpush_prefect.store.database import insert_rows, reading, writing
 from leadpush_prefect.store.locking import hold_execution
+from leadpush_prefect.store.reading import foreign
+from leadpush_prefect.store.reading import stored_failure as read_failure
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact, outcome
 from leadpush_prefect.store.steps import StepRecord, list_steps
@@ -138,15 +140,11 @@ def failed_at(steps: Sequence[int]) -> ColumnElement[bool]:
 
 def read_outcome(row: Row[*tuple[Any, ...]]) -> Outcome:
     """An outcome from its row."""
-    [status] = [status for status, code in _CODES.items() if code == row.status]
-    failure = read_failure(row.detail) if row.detail else None
+    status = next((status for status, code in _CODES.items() if code == row.status), None)
+    if status is None:
+        raise foreign(f"the status {row.status}")
+    failure = read_failure(row.detail) if status is Status.FAILED else None
     return Outcome(status, row.output, failure, row.microseconds / 1_000_000, row.attempts, row.bytes)
-
-
-def read_failure(detail: str) -> Failure:
-    """A failure from its stored JSON."""
-    facts = json.loads(detail)
-    return Failure(**facts | {"reason": Reason(facts["reason"])})
 
 
 def _step(steps: Sequence[StepRecord], number: int) -> StepRecord:

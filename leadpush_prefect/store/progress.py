@@ -20,4 +20,5 @@ def count_outcomes(engine: Engine, run: RunRecord) -> tuple[dict[str, int], dict
     counts = select(outcome.c.step, func.count(), failed).where(outcome.c.run == run.key)
     with reading(engine) as connection:
         rows = connection.execute(counts.group_by(outcome.c.step).order_by(outcome.c.step)).all()
-    return {nodes[step]: count for step, count, _ in rows}, {nodes[step]: int(bad) for step, _, bad in rows}
+    known = [(nodes[step], count, int(bad)) for step, count, bad in rows if step in nodes]
+    return {node: count for node, count, _ in known}, {node: bad for node, _, bad in known}
