@@ -211,9 +211,11 @@ def _prepared(address: URL, connect_args: Mapping[str, object]) -> Engine:
     try:
         _prepare(engine)
         return engine
-    except (InterfaceError, OperationalError) as error:
+    except (InterfaceError, OperationalError, sqlite3.DatabaseError) as error:
+        # One of the driver itself says that the file is none of SQLite.
         engine.dispose()
-        why = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0].rstrip(".")
+        said = str(getattr(error, "orig", error)).strip().splitlines()
+        why = (said or [type(error).__name__])[0].rstrip(".")
     except BaseException:
         engine.dispose()
         raise
@@ -254,9 +256,8 @@ def _sqlite_engine(address: URL, connect_args: Mapping[str, object]) -> Engine:
 
 def _set_pragmas(connection: Any, _record: object) -> None:
     with closing(connection.cursor()) as cursor:
-        cursor.execute(
-            "PRAGMA trusted_schema=OFF"
-        )  # a view or trigger of somebody else's calls nothing harmful
+        # A view or trigger that somebody else has put there calls nothing with side effects.
+        cursor.execute("PRAGMA trusted_schema=OFF")
         cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode: no corruption, and no fsync per commit
 
 

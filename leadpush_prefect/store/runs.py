@@ -13,7 +13,9 @@ from leadpush_prefect.store.contacts import delete_contacts
 from leadpush_prefect.store.database import insert_or_ignore, reading, writing
 from leadpush_prefect.store.holder import Holder, refuse_other_holder
 from leadpush_prefect.store.locking import hold_execution
+from leadpush_prefect.store.reading import foreign
 from leadpush_prefect.store.schema import run as runs
+from leadpush_prefect.visible import shortened
 
 __all__ = [
     "RunRecord",
@@ -241,7 +243,11 @@ def _one(connection: Connection, statement: Select[*tuple[Any, ...]]) -> RunReco
 
 
 def _record(row: Row[*tuple[Any, ...]]) -> RunRecord:
-    return RunRecord(*row)
+    record = RunRecord(*row)
+    counts = record.contacts, record.unsubscribed, record.invalid, record.batches, record.batch_size
+    if not all(0 <= count < 2**31 for count in counts):
+        raise foreign(f"a run with counts that cannot be ({shortened(record.run_id)})")
+    return record
 
 
 def _now() -> str:

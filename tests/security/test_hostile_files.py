@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 from sqlalchemy import Engine
@@ -140,18 +140,18 @@ def test_a_row_over_many_lines_is_bounded(tmp_path: Path) -> None:
 
 def test_a_quote_without_end(tmp_path: Path) -> None:
     """It spoils its row; it does not swallow the file."""
-    rows = read("csv", b'id,name\na,"' + b"line\n" * 200_000, tmp_path)
+    rows = read("csv", b'id,name\na,"' + b"line\n" * 40_000, tmp_path)
     assert not ids(rows)
     assert "It is not CSV" in sentences(rows)[0]
 
 
-def test_a_million_columns(tmp_path: Path) -> None:
+def test_columns_without_number(tmp_path: Path) -> None:
     """They are looked at once each, and a message names a few of them."""
-    header = ",".join(f"c{number}" for number in range(1_000_000)).encode()
+    header = ",".join(f"c{number}" for number in range(200_000)).encode()
     with pytest.raises(AudienceInvalid) as refused:
         read("csv", header + b"\n", tmp_path)
     assert len(str(refused.value)) < 1_000
-    assert "999,980 more" in str(refused.value)
+    assert "199,980 more" in str(refused.value)
 
 
 def test_columns_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -246,7 +246,9 @@ def test_a_refusal_is_short(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"\xff", memoryview(b"a"), timedelta(1), object(), {1, 2}, float("nan"), 10**5_000, [[]], 1j]
+    "value",
+    [b"\xff", memoryview(b"a"), timedelta(1), object(), {1, 2}, float("nan"), 10**5_000, [[]], 1j],
+    ids=lambda value: type(value).__name__,
 )
 def test_columns_of_odd_types(value: Any) -> None:
     """A value that JSON cannot hold spoils its row, as id, as `subscribed` and as attribute."""
@@ -260,14 +262,14 @@ def test_columns_of_odd_types(value: Any) -> None:
 def test_a_large_audience_is_streamed(tmp_path: Path) -> None:
     """The first contacts are there before the file is read."""
     file = tmp_path / "audience.csv"
-    file.write_text("id\n" + "a\n" * 500_000)
+    file.write_text("id\n" + "a\n" * 40_000)
     tracemalloc.start()
     try:
-        assert 500_000 == sum(1 for _ in read_csv(file))
+        assert 40_000 == sum(1 for _ in read_csv(file))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 2_000_000
+    assert peak < 300_000
 
 
 # Definitions of Blocks
@@ -308,7 +310,7 @@ MERGES = "a: &a {k: v}\n" + "".join(
         MERGES,
         "variables: &a {b: *a}",
         "variables: &a [*a]",
-        "variables: " + "[" * 100_000,
+        "variables: " + "[" * 20_000,
         "variables: " + "[" * 300 + "]" * 300 + "\n" + "- " * 3_000,
         "variables: {a: 1}\nvariables: {a: 2}",
         "variables: {a: 1, a: 2}",
@@ -443,6 +445,7 @@ def test_no_header_or_json_cell_is_a_formula(database: Engine, tmp_path: Path) -
     assert "'=cmd|x" in header
 
 
+@settings(max_examples=20)
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30), max_size=5, unique=True
