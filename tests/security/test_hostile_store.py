@@ -88,8 +88,23 @@ COMMANDS = [
     ("runs", "delete", "r1", "--unfinished"),
 ]
 
+# Of those, enough to read each column.
+EACH = [COMMANDS[number] for number in (0, 2, 5, 7)]
+
 DEEP = "[" * 100_000 + "]" * 100_000
 FAILURE = {"reason": "timeout", "message": "x"}
+
+
+def stored(value: Any) -> Any:
+    return value if value is None or isinstance(value, bytes) else json.dumps(value)
+
+
+DETAILS: list[Any] = [
+    None, b"{}", [], 7, "x", {}, {"reason": "timeout"}, FAILURE | {"reason": "no_such"},
+    FAILURE | {"reason": ["timeout"]}, FAILURE | {"reason": OBEYED}, FAILURE | {"message": ["x"]},
+    FAILURE | {"message": OBEYED, "excerpt": OBEYED, "request": OBEYED}, FAILURE | {"unknown": 1},
+    FAILURE | {"http_status": "404"}, FAILURE | {"http_status": 10**30}, FAILURE | {"__class__": "x"},
+]  # fmt: skip
 
 SPOILED: list[tuple[str, Any]] = [
     *[
@@ -125,15 +140,7 @@ SPOILED: list[tuple[str, Any]] = [
         for column in ("microseconds", "attempts", "bytes")
         for value in ("x", b"", 2**62, -1, 1.5)
     ],
-    *[
-        ("UPDATE leadpush_outcome SET detail = ?", value if isinstance(value, (bytes, type(None))) else json.dumps(value))
-        for value in (
-            None, b"{}", [], 7, "x", {}, {"reason": "timeout"}, FAILURE | {"reason": "no_such"},
-            FAILURE | {"reason": ["timeout"]}, FAILURE | {"reason": OBEYED}, FAILURE | {"message": ["x"]},
-            FAILURE | {"message": OBEYED, "excerpt": OBEYED, "request": OBEYED}, FAILURE | {"unknown": 1},
-            FAILURE | {"http_status": "404"}, FAILURE | {"http_status": 10**30}, FAILURE | {"__class__": "x"},
-        )
-    ],
+    *[("UPDATE leadpush_outcome SET detail = ?", stored(value)) for value in DETAILS],
     ("UPDATE leadpush_outcome SET detail = ?", DEEP),
     ("UPDATE leadpush_outcome SET detail = ?", '{"reason":'),
 ]  # fmt: skip
@@ -149,7 +156,7 @@ def test_each_command_says_a_sentence(part: int, database: Engine, path: Path, r
             path.with_name(path.name + beside).unlink(missing_ok=True)
         path.write_bytes(before)
         spoil(path, statement, value)
-        for arguments in COMMANDS:
+        for arguments in EACH:
             code, printed = run(*arguments)
             where = f"{arguments} after {statement} with {str(value)[:40]!r}: {printed[:200]}"
             assert code in (0, 2), where
@@ -172,8 +179,8 @@ def test_markup_is_shown_as_it_is(database: Engine, path: Path, run: Run) -> Non
     spoil(
         path, "UPDATE leadpush_run SET campaign = ?", "[red]a[/red] [/] :smile: [link=https://evil.example]b"
     )
-    for arguments in COMMANDS[:1] + COMMANDS[2:3] + COMMANDS[-1:]:
-        assert "[red]a[/red] [/] :smile: [link=https://evil.example]b" in run(*arguments)[1]
+    for arguments in (COMMANDS[2], COMMANDS[-1]):
+        assert "[red]a[/red] [/] :smile: [link=https://evil.example]b" in " ".join(run(*arguments)[1].split())
 
 
 @pytest.mark.parametrize("content", [b"", b"no database" * 100, b"SQLite format 3\0" + b"\xff" * 5_000])
