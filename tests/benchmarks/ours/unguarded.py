@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from aiohttp.client_proto import ResponseHandler
+
 from leadpush_prefect import fetch, request
 from leadpush_prefect.network import message, transport
 from leadpush_prefect.network.addresses import Verdict
+from leadpush_prefect.network.handler import GuardedHandler
 from tests.benchmarks.ours import one_step
 from tests.benchmarks.result import Result
 
@@ -36,4 +39,5 @@ def run(url: str, contacts: int, max_concurrency: int = 64) -> Result:
 
 
 async def _connect(pool: Any, origin: Any) -> Any:
-    return await pool.connect(origin.connects, [], transport._NO_TIMEOUT)
+    connection = await pool.connect(origin.connects, [], transport._NO_TIMEOUT)
+    return connection, connection.protocol
