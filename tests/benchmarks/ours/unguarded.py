@@ -22,12 +22,13 @@ TAKEN_OUT: tuple[tuple[Any, str, Any], ...] = (
     (request, "check_header", lambda field, value: value),
     (message, "_check_names", lambda method, names: None),
     (transport, "split_url", lambda url: ("/".join(url.split("/", 3)[:3]), "/" + url.split("/", 3)[3])),
-    (transport.AiohttpTransport, "_connect", lambda self, pool, origin: _connect(pool, origin)),
-    (
-        transport,
-        "_give_back",
-        lambda connection, whole: connection.release() if whole else connection.close(),
-    ),
+    (transport, "_connect", lambda pool, origin: _connect(pool, origin)),
+    (transport, "_checked_headers", lambda head: {name.lower(): text for name, text in head.headers.items()}),
+    (GuardedHandler, "data_received", ResponseHandler.data_received),
+    (GuardedHandler, "set_exception", ResponseHandler.set_exception),
+    (GuardedHandler, "connection_lost", ResponseHandler.connection_lost),
+    (GuardedHandler, "expect", lambda self, size: None),
+    (GuardedHandler, "rest", lambda self: True),
 )
 
 
