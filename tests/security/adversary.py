@@ -60,7 +60,6 @@ async def outcome(transport: AiohttpTransport, url: str, **options: Any) -> str:
     try:
         got = await ask(transport, url, **options)
     except TransportFailed as failed:
-        assert failed.message.endswith(".")
         return failed.reason.value
     if got.status == 200:
         assert got.body == BODY

@@ -6,7 +6,7 @@ import gzip
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import repeat
 
 import pytest
@@ -32,7 +32,7 @@ def nested() -> Iterator[bytes]:
     yield from repeat(gzip.compress(gzip.compress(MEGABYTE)), TEN_GIGABYTES)
 
 
-BOMBS = {
+BOMBS: dict[str, tuple[str, Callable[[], Iterator[bytes]], Reason]] = {
     "gzip": ("gzip", lambda: blocks(31), Reason.RESPONSE_TOO_LARGE),
     "x-gzip": ("x-gzip", lambda: blocks(31), Reason.RESPONSE_TOO_LARGE),
     "zlib": ("deflate", lambda: blocks(15), Reason.RESPONSE_TOO_LARGE),

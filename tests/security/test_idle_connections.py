@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import threading
 import time
 from asyncio import StreamWriter
 
@@ -35,7 +36,7 @@ def own(target: bytes) -> bytes:
     return answer(json.dumps({"own": target.decode()}).encode())
 
 
-def after_each(unasked: bytes, rest: bytes, when: str) -> Handler:
+def after_each(unasked: bytes, rest: bytes, when: str, said: threading.Semaphore) -> Handler:
     """Answer each request with what it asks for, and say something unasked: with the answer, or later."""
 
     async def handle(reader: Reader, writer: StreamWriter) -> None:
@@ -45,13 +46,14 @@ def after_each(unasked: bytes, rest: bytes, when: str) -> Handler:
             if begun:  # the client has used the connection again: so it gets the rest
                 writer.write(rest)
                 begun = False
-            said = own(request.target)
+            asked = own(request.target)
             if when == "with it":
-                writer.write(said + unasked)
+                writer.write(asked + unasked)
             else:
-                writer.write(said)
+                writer.write(asked)
                 await asyncio.sleep(0.01)
                 writer.write(unasked)
+            said.release()
             begun = True
 
     return handle
@@ -65,20 +67,24 @@ def test_unasked(loop: str, name: str, when: str, busy: bool) -> None:
     """Whatever comes, and whether or not the loop has seen it before the next request, closes the
     connection."""
 
+    said = threading.Semaphore(0)
+
     async def main() -> None:
         transport = AiohttpTransport(LOOPBACK)
         for number in range(3):
             got = await ask(transport, f"{server.url}/{number}")
             assert json.loads(got.body) == {"own": f"/{number}"}
+            # Later than the next request, nothing tells it from that one's answer.
             if busy:
-                time.sleep(0.03)
+                assert said.acquire(timeout=5)
             else:
-                await asyncio.sleep(0.03)
+                assert await asyncio.to_thread(said.acquire, timeout=5)
+                await all_closed(server)
         await transport.close()
         await all_closed(server)
         assert server.connections == 3
 
-    with RawServer(after_each(*UNASKED[name], when)) as server:
+    with RawServer(after_each(*UNASKED[name], when, said)) as server:
         run(loop, main)
 
 
@@ -121,7 +127,7 @@ def test_no_reuse(loop: str, tls: bool) -> None:
         assert server.connections == 4
         assert [request.header("Connection") for request in server.requests] == [b"close"] * 4
 
-    with RawServer(after_each(POISON, b"", "later"), tls=tls) as server:
+    with RawServer(after_each(POISON, b"", "later", threading.Semaphore(0)), tls=tls) as server:
         run(loop, main)
 
 
