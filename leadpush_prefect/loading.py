@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from typing import Any, TypeVar, cast
@@ -48,8 +49,13 @@ def load_block(kind: type[BlockT], name: str, *, field: str) -> BlockT:
         return cast(BlockT, _loaded[key])
 
 
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
 def _load(kind: type[BlockT], name: str, field: str) -> BlockT:
     title = kind.get_block_type_name()
+    if not _NAME.fullmatch(name):  # Prefect saves none such, and the name becomes part of a URL of its API
+        raise _unknown(kind, title, name, field)
     try:
         # On a running loop `load` would give a coroutine; this way it loads in either world.
         return cast(BlockT, cast(Any, kind).load(name, _sync=True))

@@ -1,4 +1,4 @@
-"""For all tests: a Prefect home of their own, and one Prefect server for those that ask for it."""
+"""For all tests: a Prefect home of their own, and a Prefect server for those that ask for it."""
 
 import os
 import tempfile
@@ -27,16 +27,9 @@ os.environ |= {
 }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have the tests that need Prefect's server run in one process, so that there is one server."""
-    for item in items:
-        if "prefect_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("prefect"))
-
-
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
-    """Prefect's own server on a database of its own, one for the whole run."""
+    """Prefect's own server on a database of its own, one for all tests of a process."""
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 

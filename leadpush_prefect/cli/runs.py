@@ -276,11 +276,15 @@ def _masked(outcome: Outcome, mask: Callable[[str], str]) -> Outcome:
     from dataclasses import replace
 
     from leadpush_prefect.pretty_json import masked_json
+    from leadpush_prefect.store.reading import stored_json
 
     failure = outcome.failure and replace(
         outcome.failure, request=mask(outcome.failure.request), excerpt=mask(outcome.failure.excerpt)
     )
-    output = None if outcome.output is None else masked_json(outcome.output, mask)
+    output = None
+    if outcome.output is not None:
+        stored_json(outcome.output)  # says if it is none
+        output = masked_json(outcome.output, mask)
     return replace(outcome, output=output, failure=failure)
 
 

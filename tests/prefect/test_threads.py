@@ -75,7 +75,8 @@ def test_a_step_that_raises(acme: Workspace, api: RawServer, rows: Ask) -> None:
     error = state.result(raise_on_failure=False)
     assert isinstance(error, RunIncomplete)
     assert str(error).startswith("3 of 30 tasks did not complete: a task of the flow: Failed: ")
-    assert "unlucky" in str(error)
+    assert "ZeroDivisionError" in str(error)
+    assert "unlucky" not in str(error)  # which may be somebody's data; Prefect's page of the task run has it
     assert "step profile: NotReady" in str(error)
     assert rows("SELECT count(DISTINCT number) FROM leadpush_outcome") == [(90,)]
 

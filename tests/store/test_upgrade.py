@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, inspect
 from sqlalchemy.exc import DBAPIError
 
+from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.store.database import open_database, reading, writing
 from leadpush_prefect.store.runs import list_runs
 from leadpush_prefect.store.schema import SCHEMA_VERSION, metadata
@@ -102,7 +103,7 @@ def test_whole_or_not_at_all(url: str) -> None:
     engine = create_engine(url)
     with writing(engine) as connection:
         connection.exec_driver_sql("CREATE TABLE leadpush_failures (mine INTEGER)")
-    with pytest.raises(DBAPIError, match="leadpush_failures"):
+    with pytest.raises((LeadpushError, DBAPIError), match="leadpush_failures"):
         open_database(url)
     with writing(engine) as connection:
         assert VERSION_TABLE not in inspect(connection).get_table_names()
