@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import BigInteger, Integer, SmallInteger, Text
@@ -49,6 +50,8 @@ class StoredText(TypeDecorator[str]):
 def _number(value: Any) -> int | None:
     if value is None or type(value) is int:
         return value
+    if type(value) is Decimal and value == value.to_integral_value():  # PostgreSQL's sum
+        return int(value)
     raise foreign(f"{type(value).__name__} for a whole number")
 
 
