@@ -138,6 +138,7 @@ _ORIGIN = re.compile(
 )
 
 
+@lru_cache(maxsize=64)  # asked for when the request is rendered, and again when it is sent
 def split_url(url: str) -> tuple[str, str]:
     """The URL's origin, and the target that stands after it, to the letter; `/` where there is no path.
 

@@ -56,7 +56,7 @@ class GuardedHandler(ResponseHandler):
             if data[0] in b"RI":  # the parser reads RTSP and ICE too
                 self._refuse(HttpProcessingError(message="protocol"))
                 return
-        super().data_received(data)
+        ResponseHandler.data_received(self, data)  # for each answer, and so without super()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if exc is not None and self._payload is not None:

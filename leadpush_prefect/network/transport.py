@@ -35,6 +35,12 @@ from leadpush_prefect.network.handler import GuardedHandler, TooMuchSent
 from leadpush_prefect.network.message import request_bytes
 from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed, split_url
 
+try:
+    import fcntl
+    import termios
+except ImportError:  # on Windows, where select takes a socket of any number
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["AiohttpTransport"]
 
 KEEPALIVE_SECONDS = 4.0
@@ -319,18 +325,16 @@ def _give_back(connection: Connection, whole: bool) -> None:
 
 
 def _has_unread(connection: Connection) -> bool:
-    """Whether something has come that the event loop has not seen yet, be it the server's goodbye."""
+    """Whether something has come that the event loop has not seen yet."""
     if connection.closed or connection.transport is None:
         return True
     number = connection.transport.get_extra_info("socket").fileno()
-    if _poll is None:
+    if fcntl is None:
         return bool(select.select([number], [], [], 0)[0])
-    poll = _poll()
-    poll.register(number, select.POLLIN)
-    return bool(poll.poll(0))
-
-
-_poll = getattr(select, "poll", None)  # Windows has none, but there select takes a socket of any number
+    # With more than 1,024 bytes Python keeps its lock meanwhile: to get it back takes longer than all the rest.
+    unread = bytearray(1028)
+    fcntl.ioctl(number, termios.FIONREAD, unread)
+    return any(unread[:4])
 
 
 async def _read_whole(head: RawResponseMessage, body: StreamReader, limit: int) -> bytes:
