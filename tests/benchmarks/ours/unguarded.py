@@ -22,8 +22,8 @@ WHERE_REQUESTS_GO: Parts = (
     (transport, "split_url", lambda url: ("/".join(url.split("/", 3)[:3]), "/" + url.split("/", 3)[3])),
 )
 
-# What stands in headers, what a connection may have said meanwhile, and what is valid HTTP. How much comes back is counted
-# by what reads it.
+# What stands in headers, what a connection may have said meanwhile, and what is valid HTTP. How much comes back is
+# counted by what reads it.
 WHAT_IS_SAID: Parts = (
     (request, "check_header", lambda field, value: value),
     (message, "_check_names", lambda method, names: None),
