@@ -67,9 +67,8 @@ def prepare(
     if errors:
         raise _refused(endpoint, Reason.ENDPOINT_INVALID, *errors)
     compiled = _compiled(endpoint, workspace)
-    if isinstance(
-        compiled, Problem
-    ):  # raised here, so that no exception comes along whose frames hold secrets
+    if isinstance(compiled, Problem):
+        # Raised here, so that no exception comes along whose frames hold secrets.
         raise _refused(endpoint, Reason.ENDPOINT_INVALID, compiled)
     return PreparedEndpoint(compiled, workspace)
 

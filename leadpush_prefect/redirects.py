@@ -6,7 +6,7 @@ import re
 from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 from leadpush_prefect.masking import Masker
-from leadpush_prefect.request import check_url
+from leadpush_prefect.request import DEFAULT_HEADERS, check_url
 from leadpush_prefect.templates import TemplateFailed
 from leadpush_prefect.wire import RenderedRequest
 
@@ -17,9 +17,6 @@ MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _SEE_OTHER = 303
-
-# What says nothing about the endpoint, the contact or the workspace.
-_OF_NOBODY = frozenset({"accept", "accept-encoding", "accept-language", "user-agent"})
 
 _OF_A_BODY = re.compile(r"content-.*", re.IGNORECASE)
 
@@ -33,7 +30,7 @@ def redirected(request: RenderedRequest, status: int, location: str, mask: Maske
 
     A 303 is followed by a GET; after any other, method and body stay. (RFC 9110 lets a client make a GET of a
     POST after 301 and 302 for old browsers' sake, and does not ask for it.) To another origin goes only a GET
-    without body, and only the headers that are the same for everybody.
+    without body, with the headers that every request has, and none of the endpoint's own.
 
     Args:
         request: What was sent.
@@ -64,9 +61,7 @@ def redirected(request: RenderedRequest, status: int, location: str, mask: Maske
             raise RedirectRefused("from https to http")
         if mask(url) != url:
             raise RedirectRefused("to another origin, with a secret in its URL")
-        headers = tuple(
-            (name, value) for name, value in headers if name.lower() in _OF_NOBODY and mask(value) == value
-        )
+        headers = DEFAULT_HEADERS
     return RenderedRequest(method, url, headers, body)
 
 

@@ -32,6 +32,7 @@ from leadpush_prefect.wire import RenderedRequest, split_url
 
 __all__ = [
     "CONTROL",
+    "DEFAULT_HEADERS",
     "CompiledEndpoint",
     "check_header",
     "check_url",

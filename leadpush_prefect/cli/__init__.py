@@ -45,10 +45,18 @@ def main() -> None:
     except Exception as error:
         if type(error).__module__.startswith("cyclopts"):  # it has printed what is wrong
             sys.exit(2)
-        if not type(error).__module__.startswith("sqlalchemy"):
+        if not (sentence := _sentence(error)):
             raise
-        print_error(
-            f"The database cannot be used: {getattr(error, 'orig', None) or error}"
-        )  # no parameters are in it
+        print_error(sentence)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _sentence(error: Exception) -> str:
+    """What cannot be reached or used, of what others have made; nothing of any other error."""
+    library = type(error).__module__.partition(".")[0]
+    if library == "sqlalchemy":  # no parameters are in it
+        return f"The database cannot be used: {getattr(error, 'orig', None) or error}"
+    if library == "httpx":
+        return f"Prefect's API cannot be reached ({error}). PREFECT_API_URL says where it is."
+    return ""

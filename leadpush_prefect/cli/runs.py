@@ -260,16 +260,16 @@ def _mask(database: Engine, record: RunRecord) -> Callable[[str], str]:
     """Masks the secrets of the run's endpoints: an API may have repeated one in an output, which is stored as received,
     and a later step may have sent it to another API."""
     from leadpush_prefect.blocks import ApiEndpoint
-    from leadpush_prefect.errors import LeadpushError
-    from leadpush_prefect.loading import load_block
+    from leadpush_prefect.inventory import saved_documents
     from leadpush_prefect.masking import Masker
     from leadpush_prefect.store.steps import list_steps
 
-    secrets: list[str] = []
-    for name in {step.endpoint for step in list_steps(database, record) if step.endpoint}:
-        with suppress(LeadpushError):  # it is no longer saved
-            secrets += load_block(ApiEndpoint, name, field="endpoint").config().secrets.values()
-    return Masker(secrets)
+    names = {step.endpoint for step in list_steps(database, record) if step.endpoint}
+    documents = []
+    with suppress(ValueError):  # Prefect has no API here, and so no Block
+        documents = saved_documents(ApiEndpoint, secrets=True) if names else []
+    endpoints = [ApiEndpoint.model_validate(found.data) for found in documents if found.name in names]
+    return Masker(secret for endpoint in endpoints for secret in endpoint.config().secrets.values())
 
 
 def _masked(outcome: Outcome, mask: Callable[[str], str]) -> Outcome:

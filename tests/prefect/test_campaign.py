@@ -31,7 +31,7 @@ from leadpush_prefect import (
     render_template,
 )
 from leadpush_prefect.store.database import open_database
-from tests.prefect.running import run_flow, threads
+from tests.prefect.running import on_database, run_flow, threads
 from tests.server.raw_server import RawServer
 
 Ask = Callable[[str], list[tuple[object, ...]]]
@@ -43,10 +43,7 @@ MESSAGE = "{{ contact._id }} is {{ workflow.profile.plan }}"
 @pytest.fixture
 def acme(acme: Workspace, block: str) -> Workspace:
     """The workspace, on either database."""
-    if block:
-        acme = Workspace(uuid="w-1", database=block, allowed_networks=["127.0.0.0/8"])
-        acme.save("acme-elsewhere", overwrite=True)
-    return acme
+    return on_database(acme, block)
 
 
 @pytest.fixture

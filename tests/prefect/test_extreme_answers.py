@@ -29,7 +29,7 @@ from leadpush_prefect.json_text import MAX_DEPTH, to_json
 from leadpush_prefect.store.database import open_database
 from leadpush_prefect.store.runs import find_run
 from leadpush_prefect.trial import try_endpoint
-from tests.prefect.running import run_flow
+from tests.prefect.running import on_database, run_flow
 from tests.server.raw_server import RawServer, Request, each, respond
 
 DEEP = "[" * (MAX_DEPTH - 1) + "1.10" + "]" * (MAX_DEPTH - 1)
@@ -66,10 +66,7 @@ def texts(text: str | bytes) -> Any:
 @pytest.fixture
 def acme(acme: Workspace, block: str) -> Workspace:
     """The workspace, on either database."""
-    if block:
-        acme = Workspace(uuid="w-1", database=block, allowed_networks=["127.0.0.0/8"])
-        acme.save("acme-elsewhere", overwrite=True)
-    return acme
+    return on_database(acme, block)
 
 
 @pytest.fixture

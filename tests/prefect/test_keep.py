@@ -25,7 +25,7 @@ from leadpush_prefect import (
 from leadpush_prefect.export import export_run
 from leadpush_prefect.store.database import open_database
 from leadpush_prefect.store.runs import find_run
-from tests.prefect.running import run_flow
+from tests.prefect.running import on_database, run_flow
 from tests.server.raw_server import RawServer, each, respond
 
 KEEP = ["plan", "account.id", "orders.total"]
@@ -45,10 +45,7 @@ Ask = Callable[[str], list[tuple[object, ...]]]
 @pytest.fixture
 def acme(acme: Workspace, block: str) -> Workspace:
     """The workspace, on either database."""
-    if block:
-        acme = Workspace(uuid="w-1", database=block, allowed_networks=["127.0.0.0/8"])
-        acme.save("acme-elsewhere", overwrite=True)
-    return acme
+    return on_database(acme, block)
 
 
 @pytest.fixture

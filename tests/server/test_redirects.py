@@ -181,12 +181,18 @@ def test_back_to_the_first_origin() -> None:
         assert first.requests[1].header("X-Plan") is None
 
 
-def test_a_secret_in_a_header_of_everybody() -> None:
-    """A header that is sent to anybody may hold a secret all the same."""
+def test_headers_of_the_endpoint_to_another_origin() -> None:
+    """A header that every request has may hold a secret or somebody's data too, where the endpoint writes it."""
     with RawServer() as other, RawServer(once(to(other.url))) as first:
-        call(first, headers={"User-Agent": "acme/{{ secrets.key }}", "Accept-Language": "de"})
-        assert other.requests[0].header("User-Agent") is None
-        assert other.requests[0].header("Accept-Language") == b"de"
+        call(
+            first,
+            headers={
+                "User-Agent": "acme/{{ secrets.key }}/{{ contact.attributes.email }}",
+                "Accept-Language": "de",
+            },
+        )
+        assert other.requests[0].header("User-Agent") == b"leadpush-prefect"
+        assert other.requests[0].header("Accept-Language") is None
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

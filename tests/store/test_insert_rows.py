@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from leadpush_prefect.store.database import insert_rows, open_database, reading, writing
 from leadpush_prefect.store.schema import contact, outcome
-from tests.databases import POSTGRESQL
+from tests.databases import POSTGRESQL, empty_database
 
 Row = tuple[Any, ...]
 on_postgresql = pytest.mark.parametrize("url", [POSTGRESQL], indirect=True)
@@ -22,16 +23,17 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 ESCAPES = st.text(st.sampled_from("\\\t\n\r\"'NnbxE.,{}0ß€😀\x01\x7f"))
 
 
-@pytest.fixture(params=["psycopg", "psycopg2"])
-def engine(request: pytest.FixtureRequest, url: str) -> Engine:
+@pytest.fixture(
+    params=["sqlite", *(pytest.param(name, marks=pytest.mark.postgres) for name in ("psycopg", "psycopg2"))]
+)
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """SQLite, and PostgreSQL by drivers with COPY and without."""
-    address: URL = make_url(url)
-    if address.get_backend_name() == "sqlite":
-        if request.param != "psycopg":
-            pytest.skip("SQLite has one driver")
-        return open_database(url)
-    pytest.importorskip(request.param)
-    return open_database(address.set(drivername=f"postgresql+{request.param}"))
+    kind = "sqlite" if request.param == "sqlite" else "postgresql"
+    for url in empty_database(kind, request, tmp_path):
+        address: URL = make_url(url)
+        if kind == "postgresql":
+            address = address.set(drivername=f"postgresql+{request.param}")
+        yield open_database(address)
 
 
 def write(engine: Engine, rows: Sequence[Row], *, overwrite: bool = False) -> None:
