@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -32,14 +33,17 @@ class Wiretap:
         ports: Behind which address is which port of 127.0.0.1.
         attempts: The addresses to which a connection was asked for, in order.
         asked: The names that were asked for, in order.
+        threads: Whose connections are looked at: the test's and the engine's. Prefect's threads talk to its server
+            meanwhile, whatever the test does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.names: dict[str, Sequence[str] | Sequence[Sequence[str]]] = {}
         self.others: list[str] = []
         self.ports: dict[str, int] = {}
         self.attempts: list[str] = []
         self.asked: list[str] = []
+        self.threads = {threading.get_ident(), engine._thread.ident}
 
     def addresses(self, host: str) -> list[str]:
         """What the operating system's resolver would say: as `inet_aton` reads it, else by its name."""
@@ -58,7 +62,7 @@ class Wiretap:
 
     def connect(self, sock: socket.socket, address: Any) -> None:
         """Instead of `socket.connect`."""
-        if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        if threading.get_ident() not in self.threads or sock.family not in (socket.AF_INET, socket.AF_INET6):
             return _connect(sock, address)
         wanted = _usual(address[0])
         self.attempts.append(wanted)
@@ -97,7 +101,8 @@ class _Resolver(AbstractResolver):
 @contextmanager
 def tapped() -> Iterator[Wiretap]:
     """Tap this process, with an engine of its own: neither names nor connections are left from another test."""
-    wire, own = Wiretap(), Engine()
+    own = Engine()
+    wire = Wiretap(own)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", lambda sock, address: wire.connect(sock, address))
         patch.setattr("aiohttp.connector.DefaultResolver", lambda **_: _Resolver(wire))
