@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.wire import TransportFailed
 
-__all__ = ["EXCERPT_BYTES", "WholeBody", "read_excerpt", "read_whole"]
+__all__ = ["EXCERPT_BYTES", "WholeBody", "bounded", "read_excerpt", "read_whole"]
 
 EXCERPT_BYTES = 4096
 """How much is read of an answer that is not a success."""
@@ -47,8 +47,8 @@ class WholeBody:
         self._limit = limit
         self._first = b""  # most have but one piece, which need not be copied
         self._more = bytearray()  # a list of pieces of a byte or two would take many times their size
-        if self._decoder is None and length is not None and _exceeds(length, limit):
-            raise _too_large(limit)
+        if self._decoder is None:
+            bounded(b"", length=length, limit=limit)
 
     def add(self, piece: bytes) -> None:
         """Take a piece as it came from the wire.
@@ -116,6 +116,17 @@ async def read_excerpt(pieces: AsyncIterable[bytes], into: bytearray, *, encodin
         into += piece[:room]
         if len(piece) > room:  # and not at the exact end, after which the connection could be used again
             return
+
+
+def bounded(body: bytes, *, length: str | None, limit: int) -> bytes:
+    """A body that is there already and not compressed, if it and its length are within the limit.
+
+    Raises:
+        TransportFailed: `response_too_large`.
+    """
+    if len(body) > limit or (length is not None and _exceeds(length, limit)):
+        raise _too_large(limit)
+    return body
 
 
 def _exceeds(length: str, limit: int) -> bool:

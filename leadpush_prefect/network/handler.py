@@ -36,6 +36,8 @@ class GuardedHandler(ResponseHandler):
         self._expected = size
         self._begun = False
         self.used = True
+        # A parser of its own for each answer: the last one may still hold a part of its trailers.
+        self.set_response_params(read_until_eof=True, auto_decompress=False)
 
     def rest(self) -> bool:
         """Expect nothing any more; False if something has come after the answer."""
@@ -57,6 +59,11 @@ class GuardedHandler(ResponseHandler):
                 self._refuse(HttpProcessingError(message="protocol"))
                 return
         ResponseHandler.data_received(self, data)  # for each answer, and so without super()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        # aiohttp's own parses nothing and asks the transport to go on, after each piece of a body that is read.
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if exc is not None and self._payload is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from ssl import SSLContext
@@ -28,7 +28,7 @@ from yarl import URL
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.addresses import Network, Verdict, judge
-from leadpush_prefect.network.body import WholeBody, read_excerpt
+from leadpush_prefect.network.body import WholeBody, bounded, read_excerpt
 from leadpush_prefect.network.deadlines import Deadlines
 from leadpush_prefect.network.failures import Row, failure_of
 from leadpush_prefect.network.handler import GuardedHandler, TooMuchSent
@@ -143,9 +143,9 @@ class AiohttpTransport:
                 head, body = await self._exchange(handler, message)
                 headers = _checked_headers(head)
                 if 200 <= head.code < 300:
-                    data = await _read_whole(head, body, max_response_bytes)
+                    data = await _read_whole(headers, body, max_response_bytes)
             if not 200 <= head.code < 300:
-                data = await _read_excerpt(head, body, deadlines.until(deadline))
+                data = await _read_excerpt(headers, body, deadlines.until(deadline))
             whole = body.is_eof() and head.code != SWITCHING_PROTOCOLS and _is_sent(connection)
             if head.chunked and head.version != HttpVersion11:
                 whole = False  # HTTP/1.0 has no chunks: who sends them may be wrong about their end too
@@ -163,7 +163,6 @@ class AiohttpTransport:
         """Send a request, and read the answer's head; its body is still to come."""
         if handler.transport is None:  # the pool gives no other
             raise aiohttp.ServerDisconnectedError
-        handler.set_response_params(read_until_eof=True, auto_decompress=False)
         handler.transport.write(message)
         for _ in range(MAX_INTERIM_ANSWERS + 1):
             head, body = await handler.read()
@@ -292,7 +291,7 @@ async def _let_read(handler: GuardedHandler) -> None:
 
 
 def _checked_headers(head: RawResponseMessage) -> dict[str, str]:
-    """The headers by lower-case name, the last of each.
+    """The headers by lower-case name, the last of each, but of Content-Encoding all.
 
     Raises:
         aiohttp.http.HttpProcessingError: if the parser has taken what is no HTTP/1, or a body whose end is in
@@ -305,6 +304,8 @@ def _checked_headers(head: RawResponseMessage) -> dict[str, str]:
         codings = head.headers.getall("Transfer-Encoding")
         if len(codings) > 1 or codings[0].lower() != "chunked":
             raise HttpProcessingError(message="transfer coding")
+    if "content-encoding" in headers:
+        headers["content-encoding"] = ", ".join(head.headers.getall("Content-Encoding"))
     return headers
 
 
@@ -331,34 +332,36 @@ def _has_unread(connection: Connection) -> bool:
     number = connection.transport.get_extra_info("socket").fileno()
     if fcntl is None:
         return bool(select.select([number], [], [], 0)[0])
-    # With more than 1,024 bytes Python keeps its lock meanwhile: to get it back takes longer than all the rest.
-    unread = bytearray(1028)
-    fcntl.ioctl(number, termios.FIONREAD, unread)
-    return any(unread[:4])
+    fcntl.ioctl(number, termios.FIONREAD, _UNREAD)
+    return _UNREAD[:4] != _NOTHING
 
 
-async def _read_whole(head: RawResponseMessage, body: StreamReader, limit: int) -> bytes:
-    whole = WholeBody(encoding=_encoding(head), length=head.headers.get("Content-Length"), limit=limit)
-    if body.is_eof() and body.exception() is None:  # it has come with the head, as small ones do
-        whole.add(body.read_nowait())
-    else:
-        async for piece in body.iter_any():
-            whole.add(piece)
+# With more than 1,024 bytes Python keeps its lock meanwhile: to get it back takes longer than all the rest. So no
+# two threads use it at once either.
+_UNREAD = bytearray(1028)
+_NOTHING = bytes(4)
+
+
+async def _read_whole(headers: Mapping[str, str], body: StreamReader, limit: int) -> bytes:
+    encoding, length = headers.get("content-encoding", ""), headers.get("content-length")
+    if (
+        not encoding and body.is_eof() and body.exception() is None
+    ):  # it has come with the head, as small ones do
+        return bounded(body.read_nowait(), length=length, limit=limit)
+    whole = WholeBody(encoding=encoding, length=length, limit=limit)
+    async for piece in body.iter_any():
+        whole.add(piece)
     return whole.finish()
 
 
 async def _read_excerpt(
-    head: RawResponseMessage, body: StreamReader, until: AbstractContextManager[None]
+    headers: Mapping[str, str], body: StreamReader, until: AbstractContextManager[None]
 ) -> bytes:
     excerpt = bytearray()
     # The status says more than a body that does not come.
     with suppress(TransportFailed, *_AIOHTTP_ERRORS), until:
-        await read_excerpt(body.iter_any(), excerpt, encoding=_encoding(head))
+        await read_excerpt(body.iter_any(), excerpt, encoding=headers.get("content-encoding", ""))
     return bytes(excerpt)
-
-
-def _encoding(head: RawResponseMessage) -> str:
-    return ", ".join(head.headers.getall("Content-Encoding", ()))
 
 
 # The first row that fits counts, so the most specific stand first.

@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote_plus
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.json_text import to_json, to_text
+from leadpush_prefect.templates.percent import percent_encoded
 from leadpush_prefect.templates.values import Missing, Nothing, TemplateFailed
 
 __all__ = [
@@ -127,7 +128,7 @@ def _path_segment(value: Any, path: str) -> str:
         value = to_text(value)
     if not value:
         raise TemplateFailed(Reason.TEMPLATE_MISSING, f"{path} is empty, and it stands in the path of a URL.")
-    return quote(value, safe="")
+    return percent_encoded(value)
 
 
 def _must_be_there(value: Any, path: str, place: str) -> None:
@@ -139,7 +140,7 @@ def _must_be_there(value: Any, path: str, place: str) -> None:
 
 
 def _query(value: Any, _path: str) -> str:
-    return quote(value if type(value) is str else _text(value), safe="")
+    return percent_encoded(value if type(value) is str else _text(value))
 
 
 def _form(value: Any, _path: str) -> str:
@@ -200,7 +201,7 @@ QUERY_VALUE = Place(
     "",
     _same,
     _always("query value"),
-    literal=lambda states, text: quote(text, safe=""),
+    literal=lambda states, text: percent_encoded(text),
     unwrapped="urlencode",
     blocks=False,
 )
@@ -262,12 +263,8 @@ def _url_literal(states: frozenset[State], text: str) -> str:
         begin = text.find("://") + 3 if _SCHEME.match(text) else 0
         path = _PATH_BEGINS.search(text, begin)
         end = path.start() if path else len(text)
-        return text[:end] + _NOT_IN_URL.sub(_percent_encode, text[end:])
-    return _NOT_IN_URL.sub(_percent_encode, text)
-
-
-def _percent_encode(found: re.Match[str]) -> str:
-    return quote(found[0], safe="")
+        return text[:end] + percent_encoded(text[end:], _NOT_IN_URL)
+    return percent_encoded(text, _NOT_IN_URL)
 
 
 URL = Place(
