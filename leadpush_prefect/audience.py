@@ -364,6 +364,8 @@ def _id_text(value: Any) -> str:
 
 
 def _text_or_number(value: Any) -> str:
+    if type(value) is str:  # as most are
+        return value
     if type(value) is float and not math.isfinite(value):
         raise _Unusable("It has no id.")  # how pandas writes an empty cell
     if isinstance(value, (str, int, float, Decimal, UUID)) and not isinstance(value, bool):
@@ -373,9 +375,11 @@ def _text_or_number(value: Any) -> str:
 
 
 def _is_subscribed(value: Any) -> bool:
+    if value is None or (type(value) is str and not value):  # as most are
+        return True
     if isinstance(value, bool):
         return value
-    text = "" if value is None else value if isinstance(value, str) else _number_text(value)
+    text = value if isinstance(value, str) else _number_text(value)
     found = _SUBSCRIBED.get(text.lower()) if len(text) < 10 else None
     if found is None:
         raise _Unusable("Its subscribed is none of true, false, 1 and 0.")
