@@ -248,7 +248,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u206
 def _excerpt(mask: Masker, reason: Reason, answer: Answer) -> str:
     """The beginning of an error page, or where a redirect leads, on one line and without what steers a terminal."""
     if reason is Reason.REDIRECT and "location" in answer.headers:
-        text = mask(f"Location: {answer.headers['location']}")
+        where = answer.headers["location"].encode("utf-8", "surrogateescape")
+        text = mask(f"Location: {_readable(where)}")
     else:
         text = mask.beginning(_readable(answer.body[:EXCERPT_BYTES]))
     return " ".join(_CONTROL.sub(" ", text).split())[:EXCERPT_LENGTH]

@@ -96,9 +96,9 @@ def _printed(value: Any) -> str:
 
 def _bounded(number: Any, least: int = 0) -> Any:
     if isinstance(number, (int, float)) and not least <= number <= MAX_NUMBER:
-        raise TemplateFailed(
-            Reason.TEMPLATE_TOO_LARGE, f"{number:.0f} is not between {least} and {MAX_NUMBER}."
-        )
+        # Not which: it may be a contact's.
+        message = f"A filter's number is not between {least} and {MAX_NUMBER}."
+        raise TemplateFailed(Reason.TEMPLATE_TOO_LARGE, message)
     return number
 
 

@@ -73,7 +73,7 @@ class DataEnvironment(ImmutableSandboxedEnvironment):
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         spend(CALL)  # `map(attribute="a.a.a")` asks for each part of each item
-        return walk(obj, "the value", (argument,), self.missing)
+        return walk(obj, "the value", (argument,), self.missing, ("[...]",))  # perhaps a contact's
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         return False

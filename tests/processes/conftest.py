@@ -76,6 +76,7 @@ def environment(api: str, store: URL, tmp_path_factory: pytest.TempPathFactory) 
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
         "PYTHONPATH": str(REPOSITORY),
         "STORE": store.render_as_string(hide_password=False),
         "LEADPUSH_DEMO_API": api,
@@ -109,11 +110,12 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
-    """Starts `campaign.py` with arguments; whatever of its processes is left at the end is killed."""
+    """Starts a script with arguments, `campaign.py` by default; whatever of its processes is left at the end is
+    killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: object) -> subprocess.Popen[str]:
-        command = [sys.executable, str(Path(__file__).with_name("campaign.py")), *map(str, arguments)]
+    def start(*arguments: object, script: str = "campaign.py") -> subprocess.Popen[str]:
+        command = [sys.executable, str(Path(__file__).with_name(script)), *map(str, arguments)]
         with (tmp_path / "stdout").open("a") as out, (tmp_path / "stderr").open("w") as err:
             process = subprocess.Popen(
                 command,

@@ -172,6 +172,39 @@ def test_sigterm(
     assert requests(api) == 0
 
 
+def test_cancel(
+    start: Start,
+    ask: Ask,
+    api: str,
+    environment: dict[str, str],
+    audiences: dict[int, Path],
+    tmp_path: Path,
+) -> None:
+    """Cancel in Prefect's UI: all processes of the run end, and no request is sent any more; it goes on later."""
+    requests(api)
+    served = start(script="on_processes.py")
+    with httpx.Client(base_url=environment["PREFECT_API_URL"]) as prefect:
+        name = "/deployments/name/on-processes/served"
+        deployment = eventually(lambda: (found := prefect.get(name)).is_success and found.json()["id"])
+        parameters = {"audience": str(audiences[MANY]), "run_id": "cancelled"}
+        run = prefect.post(
+            f"/deployments/{deployment}/create_flow_run", json={"parameters": parameters}
+        ).json()
+        eventually(lambda: _has(ask, "cancelled", 2_000))
+        cancelling = {"state": {"type": "CANCELLING"}, "force": True}
+        prefect.post(f"/flow_runs/{run['id']}/set_state", json=cancelling).raise_for_status()
+        eventually(lambda: prefect.get(f"/flow_runs/{run['id']}").json()["state"]["type"] == "CANCELLED")
+    eventually(lambda: [served.pid] == [process.pid for process in processes_of(served)], 15)
+    assert [("stopped", "")] == ask("SELECT status, holder FROM leadpush_run WHERE run_id = 'cancelled'")
+    assert stored(ask, "cancelled") < 3 * MANY
+    sent = requests(api)
+    assert requests(api) == 0
+    again = start("processes", "cancelled", audiences[MANY])
+    check_ended(again, tmp_path, 0)
+    check_expected(ask, "cancelled", expected(MANY))
+    assert 0 <= sent + requests(api) - attempts(ask, "cancelled") <= 2 * UNWRITTEN
+
+
 def _has(ask: Ask, run_id: str, count: int) -> bool:
     return (
         bool(ask("SELECT 1 FROM pg_tables WHERE tablename = 'leadpush_outcome'"))

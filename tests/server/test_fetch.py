@@ -246,6 +246,13 @@ def test_excerpt_of_bytes() -> None:
         assert failed_outcome(server).excerpt == "PNG\xff ok"
 
 
+def test_location_of_bytes() -> None:
+    """So is where a redirect leads: what is kept of it can be written to a file and a terminal."""
+    answer = b"HTTP/1.1 302 Found\r\nLocation: /caf\xe9/\xff\r\nContent-Length: 0\r\n\r\n"
+    with RawServer(answer) as server:
+        assert failed_outcome(server).excerpt == "Location: /caf\xe9/\xff"
+
+
 @pytest.mark.parametrize("before", [0, 200, 290, 299, 4085, 4090, 4095])
 @pytest.mark.parametrize("status", [200, 404])
 def test_secret_in_excerpt(before: int, status: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -231,3 +232,28 @@ def test_honest_work(source: str) -> None:
     assert render(
         source, data=DATA | {"workflow": {"big": big}, "contact": {"seen": list(range(0, 1000, 5))}}
     )
+
+
+@pytest.mark.parametrize(
+    "value", [987654321, -987654321, 987654321.0, "sekret", [987654321], {"sekret": 987654321}]
+)
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "'x' | center(V)", "'x' | truncate(V)", "'x' | indent(V)", "'x' | wordwrap(V)", "range(V)", "'%s' | format(V)",
+        "'%d' | format(V)", "[1] | batch(V) | list", "[1] | slice(V) | list", "'x' * V", "1 / V", "V + 'a'", "V - 1",
+        "2 | round(V)", "[3, 1] | sort(attribute=V)", "[{}] | map(attribute=V) | list", "[{}] | groupby(V)", "'a'[V]",
+        "'a' | replace('a', V)", "V | float + 'x'", "V | tojson(indent=V)", "V.foo.bar", "V | dictsort", "V | sum",
+        "V | join(V)", "V ** V", "V is divisibleby(V)", "'{}'.format(V)", "V | default(V) | first",
+    ],
+)  # fmt: skip
+def test_no_message_names_a_value(expression: str, value: Any) -> None:
+    """It may be a contact's; the message is logged."""
+    source = f"{{{{ {expression} }}}}".replace("V", "contact.attributes.pin")
+    message = ""
+    try:
+        render(source, data={"contact": {"attributes": {"pin": value}}})
+    except TemplateFailed as failed:
+        message = failed.message
+    assert "987654321" not in message
+    assert "sekret" not in message
