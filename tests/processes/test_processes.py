@@ -194,7 +194,7 @@ def test_cancel(
         cancelling = {"state": {"type": "CANCELLING"}, "force": True}
         prefect.post(f"/flow_runs/{run['id']}/set_state", json=cancelling).raise_for_status()
         eventually(lambda: prefect.get(f"/flow_runs/{run['id']}").json()["state"]["type"] == "CANCELLED")
-    eventually(lambda: [served.pid] == [process.pid for process in processes_of(served)], 15)
+    eventually(lambda: not [left for left in processes_of(served) if not _serves(left.cmdline())], 15)
     assert [("stopped", "")] == ask("SELECT status, holder FROM leadpush_run WHERE run_id = 'cancelled'")
     assert stored(ask, "cancelled") < 3 * MANY
     sent = requests(api)
@@ -203,6 +203,11 @@ def test_cancel(
     check_ended(again, tmp_path, 0)
     check_expected(ask, "cancelled", expected(MANY))
     assert 0 <= sent + requests(api) - attempts(ask, "cancelled") <= 2 * UNWRITTEN
+
+
+def _serves(command: list[str]) -> bool:
+    """Whether a process is the one that serves the deployment, or the helper that Python gives it."""
+    return command[1].endswith("on_processes.py") or "resource_tracker" in command[-1]
 
 
 def _has(ask: Ask, run_id: str, count: int) -> bool:

@@ -32,7 +32,11 @@ WHAT_IS_SAID: Parts = (
     (GuardedHandler, "data_received", ResponseHandler.data_received),
     (GuardedHandler, "set_exception", ResponseHandler.set_exception),
     (GuardedHandler, "connection_lost", ResponseHandler.connection_lost),
-    (GuardedHandler, "expect", lambda self, size: None),
+    (
+        GuardedHandler,
+        "expect",
+        lambda self, size: self.set_response_params(read_until_eof=True, auto_decompress=False),
+    ),
     (GuardedHandler, "rest", lambda self: True),
 )
 
