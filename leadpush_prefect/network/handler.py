@@ -28,6 +28,7 @@ class GuardedHandler(ResponseHandler):
         super().__init__(loop)
         self._expected = 0
         self._begun = True
+        self.asked = False
         self.used = False
         self.refused = False
 
@@ -35,13 +36,14 @@ class GuardedHandler(ResponseHandler):
         """Take an answer, of at most so many bytes on the wire."""
         self._expected = size
         self._begun = False
-        self.used = True
+        self.asked = self.used = True
         # A parser of its own for each answer: the last one may still hold a part of its trailers.
         self.set_response_params(read_until_eof=True, auto_decompress=False)
 
     def rest(self) -> bool:
         """Expect nothing any more; False if something has come after the answer."""
         self._expected = 0
+        self.asked = False
         try:
             # None unless the parser is in the middle of something.
             return self._parser is None or self._parser.feed_eof() is None
@@ -51,7 +53,7 @@ class GuardedHandler(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         self._expected -= len(data)
         if self._expected < 0:
-            self._refuse(TooMuchSent())
+            self._refuse(TooMuchSent() if self.asked else HttpProcessingError(message="not asked"))
             return
         if not self._begun:
             self._begun = True

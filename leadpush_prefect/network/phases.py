@@ -123,11 +123,9 @@ class PhaseTransport(AiohttpTransport):
         self._stopwatch.begin(Phase.CONNECT)
         return made
 
-    async def _exchange(
-        self, handler: GuardedHandler, message: bytes
-    ) -> tuple[RawResponseMessage, StreamReader]:
+    async def _head(self, handler: GuardedHandler) -> tuple[RawResponseMessage, StreamReader]:
         self._stopwatch.begin(Phase.FIRST_BYTE)
-        answer = await super()._exchange(handler, message)
+        answer = await super()._head(handler)
         self._stopwatch.begin(Phase.BODY)
         return answer
 

@@ -10,7 +10,6 @@ path, the query or an exception's own text, since a URL may hold what a contact 
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -33,13 +32,8 @@ from leadpush_prefect.network.deadlines import Deadlines
 from leadpush_prefect.network.failures import Row, failure_of
 from leadpush_prefect.network.handler import GuardedHandler, TooMuchSent
 from leadpush_prefect.network.message import request_bytes
+from leadpush_prefect.network.outbox import Outbox, has_unread
 from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed, split_url
-
-try:
-    import fcntl
-    import termios
-except ImportError:  # on Windows, where select takes a socket of any number
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["AiohttpTransport"]
 
@@ -107,7 +101,7 @@ class AiohttpTransport:
         self._reuse = reuse
         self._resolver = resolver
         self._ssl_context = ssl_context
-        self._opened: tuple[aiohttp.TCPConnector, Deadlines] | None = None
+        self._opened: tuple[aiohttp.TCPConnector, Deadlines, Outbox] | None = None
         self._origins: dict[str, _Origin] = {}
         self._closed = False
 
@@ -128,19 +122,27 @@ class AiohttpTransport:
                 control characters, a header that would end its line, or one that is the connection's own
                 (Host, Content-Length, Transfer-Encoding).
         """
-        pool, deadlines = self._open()
+        pool, deadlines, outbox = self._open()
         origin_text, target = split_url(request.url)
         origin = self._origin(origin_text)
         message = request_bytes(request, origin.host, target, close=not self._reuse)
         deadline = deadlines.now() + timeout_seconds
+        size = WIRE_BYTES + WIRE_BYTES_PER_BYTE * max_response_bytes
         connection: Connection | None = None
-        sent = whole = False
+        handler: GuardedHandler | None = None
+        whole = False
         try:
             with deadlines.until(deadline):
-                connection, handler = await _connect(pool, origin)
-                sent = True  # from here on, a byte may have been
-                handler.expect(WIRE_BYTES + WIRE_BYTES_PER_BYTE * max_response_bytes)
-                head, body = await self._exchange(handler, message)
+                while True:
+                    connection, handler = await _connect(pool, origin)
+                    outbox.put(connection, handler, message, size)
+                    try:
+                        head, body = await self._head(handler)
+                        break
+                    except _AIOHTTP_ERRORS:
+                        if handler.asked or not handler.used:
+                            raise
+                    _give_back(connection, whole=False)  # it was no good any more when its turn came
                 headers = _checked_headers(head)
                 if 200 <= head.code < 300:
                     data = await _read_whole(headers, body, max_response_bytes)
@@ -151,19 +153,15 @@ class AiohttpTransport:
                 whole = False  # HTTP/1.0 has no chunks: who sends them may be wrong about their end too
             return Answer(head.code, headers, data)
         except _AIOHTTP_ERRORS as error:
+            sent = handler is not None and handler.asked  # a byte may have been
             failure = _aiohttp_failure(error, origin.url, timeout_seconds, sent=sent)
         finally:
             if connection is not None:
                 _give_back(connection, whole)
         raise failure  # here, so that it carries no exception whose text holds the URL
 
-    async def _exchange(
-        self, handler: GuardedHandler, message: bytes
-    ) -> tuple[RawResponseMessage, StreamReader]:
-        """Send a request, and read the answer's head; its body is still to come."""
-        if handler.transport is None:  # the pool gives no other
-            raise aiohttp.ServerDisconnectedError
-        handler.transport.write(message)
+    async def _head(self, handler: GuardedHandler) -> tuple[RawResponseMessage, StreamReader]:
+        """The answer's head; its body is still to come."""
         for _ in range(MAX_INTERIM_ANSWERS + 1):
             head, body = await handler.read()
             if not 100 <= head.code < 200 or head.code == SWITCHING_PROTOCOLS:
@@ -174,15 +172,15 @@ class AiohttpTransport:
         """Close all connections. Afterwards nothing can be sent."""
         self._closed = True
         if self._opened is not None:
-            pool, deadlines = self._opened
+            pool, deadlines, _ = self._opened
             deadlines.close()
             await pool.close()
 
-    def _open(self) -> tuple[aiohttp.TCPConnector, Deadlines]:
+    def _open(self) -> tuple[aiohttp.TCPConnector, Deadlines, Outbox]:
         if self._closed:
             raise RuntimeError("The transport is closed.")
         if self._opened is None:
-            self._opened = self._connector(), Deadlines()
+            self._opened = self._connector(), Deadlines(), Outbox()
         return self._opened
 
     def _origin(self, text: str) -> _Origin:
@@ -258,21 +256,17 @@ def _where(origin: URL) -> str:
 
 
 async def _connect(pool: aiohttp.TCPConnector, origin: _Origin) -> tuple[Connection, GuardedHandler]:
-    """A connection on which nothing has come that nobody has asked for."""
-    while True:
-        connection = await pool.connect(origin.connects, [], _NO_TIMEOUT)
-        handler = connection.protocol
-        assert isinstance(handler, GuardedHandler)
-        if not handler.refused and not _has_unread(connection):
-            return connection, handler
+    """A connection of the pool, or a new one on which nothing has come."""
+    connection = await pool.connect(origin.connects, [], _NO_TIMEOUT)
+    handler = connection.protocol
+    assert isinstance(handler, GuardedHandler)
+    if not handler.used and (handler.refused or has_unread(connection)):
         try:
-            if not handler.used:
-                await _let_read(handler)
-                return connection, handler
+            await _let_read(handler)
         except BaseException:
             _give_back(connection, whole=False)
             raise
-        _give_back(connection, whole=False)  # the API has sent something, or hung up
+    return connection, handler
 
 
 async def _let_read(handler: GuardedHandler) -> None:
@@ -323,23 +317,6 @@ def _give_back(connection: Connection, whole: bool) -> None:
     if connection.transport is not None:
         connection.transport.abort()  # merely closed, it would first send what is still to be sent
     connection.close()
-
-
-def _has_unread(connection: Connection) -> bool:
-    """Whether something has come that the event loop has not seen yet."""
-    if connection.closed or connection.transport is None:
-        return True
-    number = connection.transport.get_extra_info("socket").fileno()
-    if fcntl is None:
-        return bool(select.select([number], [], [], 0)[0])
-    fcntl.ioctl(number, termios.FIONREAD, _UNREAD)
-    return _UNREAD[:4] != _NOTHING
-
-
-# With more than 1,024 bytes Python keeps its lock meanwhile: to get it back takes longer than all the rest. So no
-# two threads use it at once either.
-_UNREAD = bytearray(1028)
-_NOTHING = bytes(4)
 
 
 async def _read_whole(headers: Mapping[str, str], body: StreamReader, limit: int) -> bytes:

@@ -37,6 +37,9 @@ PARTS = {
         "split_url (wire.py)",
         "AiohttpTransport._exchange (transport.py)",
         "_exchange (transport.py)",
+        "_head (transport.py)",
+        "Outbox._write (outbox.py)",
+        "Outbox.put (outbox.py)",
     ],
     "aiohttp's ClientSession": [
         "ClientSession._request (client.py)",

@@ -160,3 +160,24 @@ async def test_many_contacts(reuse: bool) -> None:
         await asyncio.gather(*(call(number) for number in range(256)))
         closing = [request.header("Connection") for request in server.requests]
     assert closing == [None if reuse else b"close"] * 256
+
+
+async def _answer_and_hang_up(reader: Reader, writer: StreamWriter) -> None:
+    writer.write(own((await reader.request()).target))
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_hung_up_unseen(method: str) -> None:
+    """Not even a POST is lost to an API that hangs up while the loop is busy: it is looked at before it is written."""
+
+    async def main() -> None:
+        transport = AiohttpTransport(LOOPBACK)
+        for number in range(3):
+            got = await ask(transport, f"{server.url}/{number}", method=method)
+            assert json.loads(got.body) == {"own": f"/{number}"}
+            time.sleep(0.05)
+        await transport.close()
+        assert server.connections == 3
+
+    with RawServer(_answer_and_hang_up) as server:
+        run("uvloop", main)

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp.client_proto import ResponseHandler
 
 from leadpush_prefect import fetch, request
-from leadpush_prefect.network import message, transport
+from leadpush_prefect.network import message, outbox, transport
 from leadpush_prefect.network.addresses import Verdict
 from leadpush_prefect.network.handler import GuardedHandler
 from tests.benchmarks.ours import one_step
@@ -28,15 +28,12 @@ WHAT_IS_SAID: Parts = (
     (request, "check_header", lambda field, value: value),
     (message, "_check_names", lambda method, names: None),
     (transport, "_connect", lambda pool, origin: _connect(pool, origin)),
+    (outbox, "has_unread", lambda connection: False),
     (transport, "_checked_headers", lambda head: {name.lower(): text for name, text in head.headers.items()}),
     (GuardedHandler, "data_received", ResponseHandler.data_received),
     (GuardedHandler, "set_exception", ResponseHandler.set_exception),
     (GuardedHandler, "connection_lost", ResponseHandler.connection_lost),
-    (
-        GuardedHandler,
-        "expect",
-        lambda self, size: self.set_response_params(read_until_eof=True, auto_decompress=False),
-    ),
+    (GuardedHandler, "expect", lambda self, size: _expect(self)),
     (GuardedHandler, "rest", lambda self: True),
 )
 
@@ -51,3 +48,8 @@ def run(url: str, contacts: int, max_concurrency: int = 64, everything: bool = F
 async def _connect(pool: Any, origin: Any) -> Any:
     connection = await pool.connect(origin.connects, [], transport._NO_TIMEOUT)
     return connection, connection.protocol
+
+
+def _expect(handler: GuardedHandler) -> None:
+    handler.asked = handler.used = True
+    handler.set_response_params(read_until_eof=True, auto_decompress=False)
