@@ -21,7 +21,7 @@ Your Acme team"""
 
 @flow(
     flow_run_name="renewal-reminder for {audience}",
-    task_runner=ThreadPoolTaskRunner(max_workers=4),  # type: ignore[arg-type]  # Prefect's own typing
+    task_runner=ThreadPoolTaskRunner(max_workers=2),  # type: ignore[arg-type]  # Prefect's own typing
 )
 def renewal_reminder(
     audience: Audience, workspace: str = "acme", limit: int = 0, run_id: str = ""

@@ -21,7 +21,7 @@ seconds: list[float] = []
 """From the start of the run to the return of `finish`."""
 
 
-runner: Any = ThreadPoolTaskRunner(max_workers=4)
+runner: Any = ThreadPoolTaskRunner(max_workers=2)
 
 
 @flow(task_runner=runner)
