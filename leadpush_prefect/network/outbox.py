@@ -32,7 +32,7 @@ class Outbox:
         self._waiting: list[tuple[Connection, GuardedHandler, bytes, int]] = []
 
     def put(self, connection: Connection, handler: GuardedHandler, message: bytes, size: int) -> None:
-        """Have a request written, unless its connection is closed before.
+        """Have a request written, unless its connection is given back before.
 
         Args:
             connection: Where to.
@@ -48,13 +48,14 @@ class Outbox:
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
         for connection, handler, message, size in waiting:
-            if connection.closed:
+            if connection.protocol is None:  # given back, since nobody waits any more
                 continue
-            if handler.transport is None or (handler.used and has_unread(connection)):
+            transport = handler.transport
+            if transport is None or transport.is_closing() or (handler.used and has_unread(connection)):
                 handler.set_exception(aiohttp.ServerDisconnectedError())
                 continue
             handler.expect(size)
-            handler.transport.write(message)
+            transport.write(message)
 
 
 def has_unread(connection: Connection) -> bool:
