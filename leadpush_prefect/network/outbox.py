@@ -24,6 +24,10 @@ except ImportError:  # on Windows, where select takes a socket of any number
 __all__ = ["Outbox", "has_unread"]
 
 
+TOGETHER = 16
+"""How many at most: the first one waits until the last one is rendered."""
+
+
 class Outbox:
     """The requests of one event loop that are to be written with its next turn."""
 
@@ -44,6 +48,8 @@ class Outbox:
         if not self._waiting:
             self._loop.call_soon(self._write)
         self._waiting.append((connection, handler, message, size))
+        if len(self._waiting) >= TOGETHER:
+            self._write()
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
