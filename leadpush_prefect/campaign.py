@@ -38,7 +38,7 @@ from leadpush_prefect.store.reading import stored_json
 from leadpush_prefect.store.runs import RunRecord, batch_range, begin_run, finish_run
 from leadpush_prefect.store.snapshot import snapshot
 from leadpush_prefect.store.summary import RunSummary, is_complete, summarize, unreached
-from leadpush_prefect.visible import visible
+from leadpush_prefect.visible import check_name, visible
 
 __all__ = ["CampaignRun", "current_run"]
 
@@ -134,12 +134,14 @@ class CampaignRun:
             LeadpushError: if the run id belongs to another campaign, or the flow's tasks run in other processes
                 that could not find the run.
             TypeError: if the audience is not an Audience.
-            ValueError: if limit or batches is negative.
+            ValueError: if limit or batches is negative, or a name is too long or holds control characters.
         """
         config = workspace_config(workspace)
         _refuse_problems(audience)
         if limit < 0 or batches < 0:
             raise ValueError("limit and batches are 0 or more.")
+        for what, name in {"campaign": campaign, "workspace": config.name, "run_id": run_id}.items():
+            check_name(what, name)
         check_task_runner(config.name)
         run_id = run_id or _id_of_flow_run()
         refuse_if_open(run_id)

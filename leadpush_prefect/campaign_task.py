@@ -12,6 +12,7 @@ from prefect.futures import PrefectFuture
 from leadpush_prefect.batch import Batch
 from leadpush_prefect.campaign import current_run
 from leadpush_prefect.task_bodies import load_ahead, refuse_running_loop, run_name
+from leadpush_prefect.visible import shortened
 
 __all__ = ["CampaignTask", "campaign_task"]
 
@@ -62,7 +63,9 @@ def _report(future: Any, name: str, target: Any, arguments: Mapping[str, Any]) -
         return  # it was submitted with return_state=True, which waits
     node = arguments.get("node") or arguments.get("output_key") or name
     run.add_future(
-        f"step {node}", future, batch=target if isinstance(target, (Batch, PrefectFuture)) else None
+        shortened(f"step {node}"),
+        future,
+        batch=target if isinstance(target, (Batch, PrefectFuture)) else None,
     )
 
 

@@ -12,6 +12,7 @@ from leadpush_prefect.audience import read_contacts
 from leadpush_prefect.contact import InvalidRow
 from leadpush_prefect.errors import AudienceInvalid, Reason, StepRefused
 from leadpush_prefect.json_text import from_json
+from leadpush_prefect.visible import check_name
 
 if TYPE_CHECKING:
     from leadpush_prefect.blocks import Workspace
@@ -209,6 +210,8 @@ def check_identifier(what: str, name: str) -> None:
     Traceback (most recent call last):
     ValueError: output_key 'customer profile' is no identifier. Use letters, digits and _, such as customer_profile.
     """
+    if isinstance(name, str):
+        check_name(what, name)  # as long as one may be; it becomes part of a task run's name
     if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(
             f"{what} {name!r} is no identifier. Use letters, digits and _, such as customer_profile."

@@ -27,6 +27,7 @@ from leadpush_prefect.errors import LeadpushError, Reason
 from leadpush_prefect.loading import load_block
 from leadpush_prefect.outcome import Outcome
 from leadpush_prefect.store.summary import RunSummary
+from leadpush_prefect.visible import shortened
 
 __all__ = ["EndpointHealth", "emit_campaign_event"]
 
@@ -120,8 +121,14 @@ def emit_campaign_event(summary: RunSummary, state: str, *, ended: bool) -> None
     counts: dict[str, Any] = {
         name: value for name, value in asdict(summary).items() if name not in ("steps", "workspace")
     }
+    # Nodes and codes are read from the database, to which others may have written.
     counts["steps"] = [
-        {"node": step.node, "fetched": step.fetched, "skipped": step.skipped, "failed": step.failed}
+        {
+            "node": shortened(step.node),
+            "fetched": step.fetched,
+            "skipped": step.skipped,
+            "failed": {shortened(code): count for code, count in step.failed.items()},
+        }
         for step in summary.steps
     ]
     emit_event(

@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 from pydantic import ValidationError
 
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
+from leadpush_prefect.visible import shortened
 
 __all__ = ["load_block"]
 
@@ -49,7 +50,7 @@ def load_block(kind: type[BlockT], name: str, *, field: str) -> BlockT:
         return cast(BlockT, _loaded[key])
 
 
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,500}")  # no URL takes one of any length
 
 
 def _load(kind: type[BlockT], name: str, field: str) -> BlockT:
@@ -76,6 +77,7 @@ def _not_loaded(title: str, name: str, field: str, error: ValidationError) -> Bl
 
 
 def _unknown(kind: type[Block], title: str, name: str, field: str) -> BlockInvalid:
+    name = shortened(name)
     sentence = f"There is no {title} block named {name!r}." if name else f"No {title} block is named."
     remedy = (
         "Create it in Prefect's UI under Blocks, or save it from Python: "

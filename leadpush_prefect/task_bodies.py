@@ -32,7 +32,7 @@ from leadpush_prefect.open_runs import open_run
 from leadpush_prefect.prepared import PreparedEndpoint
 from leadpush_prefect.simulation import Mock
 from leadpush_prefect.steps import Message, Step
-from leadpush_prefect.visible import visible
+from leadpush_prefect.visible import shortened
 
 __all__ = ["afetch", "fetch", "load_ahead", "refuse_running_loop", "render", "run_name"]
 
@@ -208,7 +208,7 @@ def run_name(parameters: dict[str, Any]) -> str:
     node = parameters.get("node") or parameters.get("output_key") or ""
     task_name = "Render Template" if "template" in parameters else "Fetch API Data"
     which = f"#{target.number}" if isinstance(target, Batch) else getattr(target, "contact_id", "")
-    return visible(" ".join(part for part in (task_name, node, which) if part))
+    return shortened(" ".join(part for part in (task_name, node, which) if part))
 
 
 def refuse_running_loop(instead: str) -> None:

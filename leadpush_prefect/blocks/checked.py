@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema
 
 from leadpush_prefect import tolerance
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
+from leadpush_prefect.visible import shortened
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -81,7 +82,8 @@ class CheckedBlock(_Base):
         found = [*self._problems_of_saving(), *_name_problems(name or self.name)]
         errors = [problem for problem in found if problem.severity == "error"]
         if errors:
-            raise BlockInvalid(f"{type(self).__name__} {name or self.name}".strip(), errors, self._reason)
+            shown = shortened(name or self.name)
+            raise BlockInvalid(f"{type(self).__name__} {shown}".strip(), errors, self._reason)
 
     def _problems_of_saving(self) -> list[Problem]:
         return self.problems()
