@@ -21,6 +21,7 @@ stdout = Console()
 _stderr = Console(stderr=True)
 
 SHOWN_LENGTH = 4_000
+CELL_LENGTH = 500  # folded into a narrow column it is some fifty lines
 
 
 def print_json(value: Any) -> None:
@@ -66,7 +67,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title:
             column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric or number == 0
         )
     for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
+        table.add_row(*(Text(visible(cut(cell, CELL_LENGTH))) for cell in row))
     stdout.print(table)
 
 
@@ -75,8 +76,8 @@ _NUMBERS = frozenset(
 )
 
 
-def cut(text: str) -> str:
+def cut(text: str, length: int = SHOWN_LENGTH) -> str:
     """A text that a terminal can show, with its size where it is cut."""
-    if len(text) <= SHOWN_LENGTH:
+    if len(text) <= length:
         return text
-    return f"{text[:SHOWN_LENGTH]}\n... ({len(text):,} characters in all)"
+    return f"{text[:length]}\n... ({len(text):,} characters in all)"

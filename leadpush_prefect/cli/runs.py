@@ -238,7 +238,7 @@ def _show_run(database: Engine, record: RunRecord, json: bool) -> int:
         ]
         print_json({"run": _public(record), "summary": _with_units(asdict(summary)), "first_failures": shown})
         return 0
-    say((record.campaign, "bold"), f" {record.run_id}: {record.state or record.status}", wrap=True)
+    say((cut(record.campaign), "bold"), f" {record.run_id}: {cut(record.state or record.status)}", wrap=True)
     say(headline(summary), wrap=True)
     print_table(STEP_COLUMNS, map(step_row, summary.steps))
     if failures:
@@ -314,10 +314,10 @@ def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bo
             }
         )
         return 0
-    say("Contact ", (contact_id, "bold"), f" in {record.campaign} {record.run_id}", wrap=True)
+    say("Contact ", (contact_id, "bold"), f" in {cut(record.campaign)} {record.run_id}", wrap=True)
     for node, outcome in outcomes:
         why = f": {outcome.failure.code}: {outcome.failure.message}" if outcome.failure else ""
-        say("\n", (node, "bold"), f" {outcome.status}{why}", wrap=True)
+        say("\n", (cut(node), "bold"), f" {outcome.status}{cut(why)}", wrap=True)
         if outcome.failure:
             _print_part("Request, secrets masked", outcome.failure.request)
             _print_part("The answer's beginning", outcome.failure.excerpt)
