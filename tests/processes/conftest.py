@@ -31,7 +31,7 @@ def eventually(ask: Callable[[], Any], seconds: float = 60) -> Any:
     return answer
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def api() -> Iterator[str]:
     """The demo's API, which counts its requests."""
     command = [sys.executable, str(REPOSITORY / "demo" / "api.py"), "--port", "0"]
@@ -41,7 +41,7 @@ def api() -> Iterator[str]:
         process.terminate()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def store(postgresql: URL) -> URL:
     """A database of these tests' own, which goes with its server."""
     admin = create_engine(postgresql, isolation_level="AUTOCOMMIT")
@@ -51,7 +51,7 @@ def store(postgresql: URL) -> URL:
     return postgresql.set(database="processes")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ask(store: URL) -> Iterator[Ask]:
     """Asks the database."""
     engine = create_engine(store)
@@ -64,7 +64,7 @@ def ask(store: URL) -> Iterator[Ask]:
     engine.dispose()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def environment(api: str, store: URL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of a process that finds a Prefect server, with the campaign's Blocks."""
     home = tmp_path_factory.mktemp("prefect")
