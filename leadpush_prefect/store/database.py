@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -139,24 +138,9 @@ def insert_rows(
         return
     text, names = _insert_text(connection.dialect, table, overwrite)
     # Straight to the driver: what SQLAlchemy does to each row takes longer than SQLite does.
-    if names:
-        connection.exec_driver_sql(text, [dict(zip(names, row, strict=True)) for row in rows])
-    else:
-        _insert_together(connection, text, len(table.columns), rows)
-
-
-def _insert_together(
-    connection: Connection, text: str, columns: int, rows: Sequence[tuple[object, ...]]
-) -> None:
-    """Write rows by as few statements as SQLite takes. An `executemany` lets go of Python's lock at each row, and
-    waits for it again, which is up to 5 ms where another thread has something to do."""
-    driver: Any = connection.connection.driver_connection
-    most = driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // columns
-    one = f"({', '.join('?' * columns)})"
-    for first in range(0, len(rows), most):
-        some = rows[first : first + most]
-        values = ", ".join([one] * len(some))
-        connection.exec_driver_sql(text.replace(one, values, 1), tuple(chain.from_iterable(some)))
+    connection.exec_driver_sql(
+        text, [dict(zip(names, row, strict=True)) for row in rows] if names else list(rows)
+    )
 
 
 def _copy(connection: Connection, table: Table, rows: Sequence[tuple[object, ...]]) -> bool:
