@@ -56,7 +56,7 @@ def endpoint(behaviour: Api, acme: Workspace) -> Iterator[str]:
             url=server.url + "/{{ contact._id }}",
             max_attempts=1,
             max_concurrency=50,
-            timeout_seconds=0.5,
+            timeout_seconds=30,  # a second's pause of a busy machine is no failure of the API
         ).save(ENDPOINT, overwrite=True)
         yield ENDPOINT
 
@@ -108,6 +108,10 @@ def test_a_campaign_ends(breaks: bool, ended: str, endpoint: str) -> None:
 def test_an_endpoint_fails(status: int, reason: str, endpoint: str, behaviour: Api) -> None:
     """Told from a task's thread, with the flow run; once, however many batches fail within 10 s."""
     behaviour.status = status
+    if not status:
+        silent = ApiEndpoint.load(endpoint)
+        silent.timeout_seconds = 0.5
+        silent.save(endpoint, overwrite=True)
     failing, end = told(run_campaign(endpoint, 120, batches=2))
     assert (failing["event"], end["event"]) == ("leadpush.endpoint.failing", "leadpush.campaign.completed")
     assert failing["resource"]["prefect.resource.id"] == f"leadpush.endpoint.{ENDPOINT}"

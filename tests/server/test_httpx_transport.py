@@ -222,5 +222,5 @@ async def test_asgi() -> None:
 
     transport = HttpxTransport(httpx.ASGITransport(app))
     request = RenderedRequest("GET", "http://app.example/a%2Fb", ())
-    answer = await transport.send(request, timeout_seconds=1, max_response_bytes=100)
+    answer = await transport.send(request, timeout_seconds=30, max_response_bytes=100)
     assert b"/a%2Fb" == answer.body

@@ -46,9 +46,9 @@ async def transport() -> AsyncIterator[PhaseTransport]:
     await transport.close()
 
 
-async def send(transport: PhaseTransport, url: str) -> Answer:
+async def send(transport: PhaseTransport, url: str, *, timeout_seconds: float = 0.5) -> Answer:
     request = RenderedRequest("GET", url, ())
-    return await transport.send(request, timeout_seconds=0.5, max_response_bytes=100)
+    return await transport.send(request, timeout_seconds=timeout_seconds, max_response_bytes=100)
 
 
 async def cut_off(reader: Reader, writer: StreamWriter) -> None:
@@ -73,7 +73,7 @@ async def no_end(reader: Reader, writer: StreamWriter) -> None:
 async def test_phases(transport: PhaseTransport, address: str, phases: list[str]) -> None:
     """Each phase that happened has its time, in order; an address needs no resolve, and http no TLS."""
     with RawServer(respond(b"{}"), tls=address.startswith("https")) as server:
-        answer = await send(transport, f"{address}:{server.port}/")
+        answer = await send(transport, f"{address}:{server.port}/", timeout_seconds=30)
     assert b"{}" == answer.body
     assert phases == list(transport.phases)
     assert all(seconds > 0 for seconds in transport.phases.values())
