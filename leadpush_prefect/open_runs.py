@@ -19,6 +19,7 @@ from sqlalchemy import URL, Engine
 from leadpush_prefect.config import Secrets, WorkspaceConfig
 from leadpush_prefect.context import workspace_values
 from leadpush_prefect.errors import LeadpushError, RunBusy, RunStopped
+from leadpush_prefect.full_collections import spare_existing_objects, spare_no_more
 from leadpush_prefect.loading import load_block
 from leadpush_prefect.store.database import open_database
 from leadpush_prefect.store.runs import RunRecord, find_run
@@ -138,6 +139,7 @@ def add_run(run: OpenRun) -> None:
     with _lock:
         _refuse_if_open(run.record.run_id)
         _runs[run.record.run_id] = run
+        spare_existing_objects()
 
 
 def refuse_if_open(run_id: str) -> None:
@@ -162,6 +164,8 @@ def forget_run(run: OpenRun) -> None:
     with _lock:
         if _runs.get(run.record.run_id) is run:
             del _runs[run.record.run_id]
+        if not _runs:
+            spare_no_more()
 
 
 def find_open_run(run_id: str) -> OpenRun | None:
@@ -189,6 +193,7 @@ def open_run(run_id: str, workspace: str) -> OpenRun:
     if not run.is_here:
         with _lock:
             _runs[run_id] = run
+            spare_existing_objects()
     return run
 
 

@@ -109,7 +109,7 @@ def test_an_endpoint_fails(status: int, reason: str, endpoint: str, behaviour: A
     """Told from a task's thread, with the flow run; once, however many batches fail within 10 s."""
     behaviour.status = status
     if not status:
-        silent = ApiEndpoint.load(endpoint)
+        silent: Any = ApiEndpoint.load(endpoint)
         silent.timeout_seconds = 0.5
         silent.save(endpoint, overwrite=True)
     failing, end = told(run_campaign(endpoint, 120, batches=2))
