@@ -21,7 +21,10 @@ BlockT = TypeVar("BlockT", bound=Block)
 KEPT = 256
 """How many Blocks are kept, over all flow runs of the process."""
 
-_loaded: OrderedDict[tuple[str, type[Block], str], Block] = OrderedDict()
+_Key = tuple[str, type[Block], str]
+
+_loaded: OrderedDict[_Key, Block] = OrderedDict()
+_loading: dict[_Key, threading.Lock] = {}
 _lock = threading.Lock()
 
 
@@ -43,11 +46,27 @@ def load_block(kind: type[BlockT], name: str, *, field: str) -> BlockT:
         return _load(kind, name, field)
     key = (str(run), kind, name)
     with _lock:
-        if key not in _loaded:
-            _loaded[key] = _load(kind, name, field)
-            while len(_loaded) > KEPT:
-                _loaded.popitem(last=False)
-        return cast(BlockT, _loaded[key])
+        if key in _loaded:
+            return cast(BlockT, _loaded[key])
+        loading = _loading.setdefault(key, threading.Lock())
+    with loading:  # a lock for each: a step does not wait for the next one's endpoint
+        try:
+            return _load_once(key, kind, name, field)
+        finally:
+            with _lock:
+                _loading.pop(key, None)
+
+
+def _load_once(key: _Key, kind: type[BlockT], name: str, field: str) -> BlockT:
+    with _lock:
+        if key in _loaded:  # another thread was quicker
+            return cast(BlockT, _loaded[key])
+    block = _load(kind, name, field)
+    with _lock:
+        _loaded[key] = block
+        while len(_loaded) > KEPT:
+            _loaded.popitem(last=False)
+    return block
 
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,500}")  # no URL takes one of any length
