@@ -355,7 +355,7 @@ def _row(parse: Callable[[Any, str], _Parts], raw: Any, id: str, place: str) -> 
 def _id_text(value: Any) -> str:
     if value is None:
         raise _Unusable("It has no id.")
-    text = _text_or_number(value)
+    text = value if type(value) is str else _text_or_number(value)
     if not text.strip():
         raise _Unusable("It has no id.")
     if len(text) > MAX_ID_LENGTH or "\0" in text:  # PostgreSQL takes neither
@@ -364,8 +364,6 @@ def _id_text(value: Any) -> str:
 
 
 def _text_or_number(value: Any) -> str:
-    if type(value) is str:  # as most are
-        return value
     if type(value) is float and not math.isfinite(value):
         raise _Unusable("It has no id.")  # how pandas writes an empty cell
     if isinstance(value, (str, int, float, Decimal, UUID)) and not isinstance(value, bool):
