@@ -19,7 +19,9 @@ DELETE_PIECE = 10_000
 def insert_contacts(connection: Connection, key: int, first: int, rows: Sequence[ContactRow]) -> None:
     """Write a run's contacts, numbered from `first`."""
     numbered = enumerate(rows, first)
-    values = [(key, number, id, subscribed, data, place) for number, (id, subscribed, data, place) in numbered]
+    values = [
+        (key, number, id, subscribed, data, place) for number, (id, subscribed, data, place) in numbered
+    ]
     insert_rows(connection, contact, values)
 
 
