@@ -80,6 +80,8 @@ def from_json(text: bytes | str) -> Any:
     """
     raw = text.encode() if isinstance(text, str) else text
     value = _parsed(raw)
+    if type(value) is dict and _is_without_numbers(value):  # as contacts of a CSV file are
+        return value
     is_plain = type(value) is dict or type(value) is list
     if is_plain and not _UNUSUAL_NUMBER.search(raw):
         return value
@@ -87,6 +89,18 @@ def from_json(text: bytes | str) -> Any:
         return _with_digits(raw)
     except ValueError:  # nested more deeply than the standard parser goes, which is not far below 1,000
         return value
+
+
+def _is_without_numbers(value: dict[str, Any], levels: int = 2) -> bool:
+    """Whether an object holds nothing but text, true, false and null, in so few levels: sooner seen here than in its
+    text."""
+    for item in value.values():
+        kind = type(item)
+        if kind is str or kind is bool or item is None:
+            continue
+        if kind is not dict or levels == 1 or not _is_without_numbers(item, levels - 1):
+            return False
+    return True
 
 
 def check_json(raw: bytes) -> Any:

@@ -58,6 +58,23 @@ def test_digits_of_any_number(text: str) -> None:
     assert text == to_json(from_json(text))
 
 
+shapes = st.recursive(
+    st.sampled_from(["NUMBER", '"a"', "true", "false", "null"]),
+    lambda inner: st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]")
+    | st.lists(inner, max_size=3).map(
+        lambda items: f"{{{','.join(f'{chr(34)}k{n}{chr(34)}:{item}' for n, item in enumerate(items))}}}"
+    ),
+    max_leaves=6,
+)
+
+
+@given(shapes, st.sampled_from(NUMBERS))
+def test_digits_wherever_they_stand(shape: str, number: str) -> None:
+    """The same in objects and arrays, among text, at any level."""
+    text = shape.replace("NUMBER", number)
+    assert text == to_json(from_json(text))
+
+
 @given(number_texts)
 def test_value(text: str) -> None:
     """A number that keeps its text is the number that it says, and survives pickling."""
