@@ -58,11 +58,15 @@ def test_digits_of_any_number(text: str) -> None:
     assert text == to_json(from_json(text))
 
 
+def as_object(items: list[str]) -> str:
+    return "{" + ",".join(f'"k{n}":{item}' for n, item in enumerate(items)) + "}"
+
+
 shapes = st.recursive(
     st.sampled_from(["NUMBER", '"a"', "true", "false", "null"]),
-    lambda inner: st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]")
-    | st.lists(inner, max_size=3).map(
-        lambda items: f"{{{','.join(f'{chr(34)}k{n}{chr(34)}:{item}' for n, item in enumerate(items))}}}"
+    lambda inner: (
+        st.lists(inner, max_size=3).map(as_object)
+        | st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]")
     ),
     max_leaves=6,
 )
