@@ -69,21 +69,23 @@ class GuardedHandler(ResponseHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if exc is not None and self._payload is not None:
-            _fail(self._payload, aiohttp.ClientPayloadError())
+            self._fail(self._payload, aiohttp.ClientPayloadError())
         super().connection_lost(exc)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         super().set_exception(exc, *cause)
         if self._payload is not None:
-            _fail(self._payload, exc)
+            self._fail(self._payload, exc)
+
+    def _fail(self, body: aiohttp.StreamReader, error: BaseException) -> None:
+        if body.is_eof() or body.exception() is not None:
+            return
+        body.set_exception(error)
+        # A reader whom the end of a chunk has woken just now finds no bytes, and waits again without a look at the error.
+        self._loop.call_soon(body.set_exception, error)
 
     def _refuse(self, error: Exception) -> None:
         self.refused = True
         if self.transport is not None:
             self.transport.abort()
         self.set_exception(error)
-
-
-def _fail(body: aiohttp.StreamReader, error: BaseException) -> None:
-    if not body.is_eof() and body.exception() is None:
-        body.set_exception(error)

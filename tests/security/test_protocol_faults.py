@@ -285,8 +285,10 @@ def test_fault(server: RawServer, loop: str, name: str) -> None:
         for how in hows:
             for end in ("stay", "close", "reset"):
                 ended = await outcome(transport, f"{server.url}/{NAMES.index(name)}/{how}/{end}")
+                assert await asyncio.to_thread(
+                    SAID.acquire, timeout=5
+                )  # first, or the next tests count one more
                 assert ended in FAULTS[name].expected, (how, end)
-                assert await asyncio.to_thread(SAID.acquire, timeout=5)
                 if ended not in ("ok", "600", "999", "205"):
                     await all_closed(server)
                 # A connection that was left in order may be closed by the server at this moment.
@@ -295,6 +297,33 @@ def test_fault(server: RawServer, loop: str, name: str) -> None:
         await all_closed(server)
 
     run(loop, main)
+
+
+@pytest.mark.parametrize(
+    ("rest", "reason"),
+    [(b"\r\nzz\r\n", "protocol_error"), (b"\r\n", "disconnected"), (b"\r\n8\r\n", "disconnected")],
+)
+@pytest.mark.parametrize("loop", LOOPS)
+def test_chunk_ends_with_a_fault(loop: str, rest: bytes, reason: str) -> None:
+    """The end of a chunk and a fault, or the connection's end, at once, while the body is read: it is seen, and no time
+    runs out."""
+
+    async def handle(reader: Reader, writer: StreamWriter) -> None:
+        await reader.request()
+        writer.write(CHUNKED + b"8\r\n" + BODY)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(rest)
+        if reason == "protocol_error":
+            await mute(reader, writer)
+
+    async def main() -> None:
+        transport = AiohttpTransport(LOOPBACK)
+        assert await outcome(transport, server.url + "/") == reason
+        await transport.close()
+
+    with RawServer(handle) as server:
+        run(loop, main)
 
 
 @pytest.mark.parametrize("name", NAMES)
