@@ -6,8 +6,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
@@ -32,6 +35,7 @@ from leadpush_prefect import (
     render_template,
 )
 from leadpush_prefect.campaign_task import CampaignTask
+from leadpush_prefect.loading import load_block
 from leadpush_prefect.testing import use_transport
 from tests.prefect.conftest import profile
 from tests.prefect.running import run_flow
@@ -436,6 +440,37 @@ def test_wrong_targets_and_endpoints(acme: Workspace) -> None:
         fetch_api_data.fn(context(acme), "nothing", output_key="a")
     with pytest.raises(BlockInvalid, match="workspace_mismatch"):
         fetch_api_data.fn(context(Workspace()), ApiEndpoint(workspace="acme", url=NEVER), output_key="a")
+
+
+def test_blocks_are_loaded_side_by_side(acme: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step waits for its own endpoint and no other; two that want the same one load it once."""
+    for name in ("slow", "quick"):
+        ApiEndpoint(url=NEVER).save(name, overwrite=True)
+    begun, go_on = threading.Event(), threading.Event()
+    loaded: list[str] = []
+    load = ApiEndpoint.load
+
+    def counted(name: str, **options: Any) -> Any:
+        loaded.append(name)
+        if name == "slow":
+            begun.set()
+            assert go_on.wait(30)
+        return load(name, **options)
+
+    def body() -> list[object]:
+        def ask(name: str) -> Future[ApiEndpoint]:
+            return threads.submit(copy_context().run, load_block, ApiEndpoint, name, field="endpoint")
+
+        with ThreadPoolExecutor(3) as threads:
+            first = ask("slow")
+            assert begun.wait(30)
+            second = ask("slow")
+            assert ask("quick").result(30).name == "quick"
+            go_on.set()
+            return [first.result(30) is second.result(30), sorted(loaded)]
+
+    monkeypatch.setattr(ApiEndpoint, "load", counted)
+    assert run_flow(body).result() == [True, ["quick", "slow"]]
 
 
 def test_an_edit_counts_from_the_next_run(api: RawServer, acme: Workspace) -> None:
