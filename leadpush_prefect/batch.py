@@ -18,7 +18,8 @@ from leadpush_prefect.outcome import Outcome, Status
 from leadpush_prefect.store.active import active
 from leadpush_prefect.store.contacts import contact_number
 from leadpush_prefect.store.database import reading
-from leadpush_prefect.store.outcomes import PendingContact, pending, write_outcomes
+from leadpush_prefect.store.outcomes import write_outcomes
+from leadpush_prefect.store.pending import PendingContact, pending
 from leadpush_prefect.store.reading import stored_contact, stored_json
 from leadpush_prefect.store.runs import batch_range
 from leadpush_prefect.store.schema import claim

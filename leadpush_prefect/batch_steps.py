@@ -16,10 +16,11 @@ from leadpush_prefect.outcome import Outcome
 from leadpush_prefect.prepared import PreparedEndpoint
 from leadpush_prefect.simulation import Mock
 from leadpush_prefect.steps import Message, Step, condition_of, decide, message_template, render_values
-from leadpush_prefect.store.outcomes import PendingContact, pending, write_outcomes
+from leadpush_prefect.store.outcomes import write_outcomes
+from leadpush_prefect.store.pending import PendingContact, pending
 from leadpush_prefect.store.reading import stored_contact, stored_json
 from leadpush_prefect.store.runs import batch_range
-from leadpush_prefect.store.steps import claim_batch, declare_step
+from leadpush_prefect.store.steps import declare_step
 
 __all__ = ["Counts", "fetch_batch", "render_batch"]
 
@@ -148,7 +149,7 @@ def render_batch(batch: Batch, template: Message, step: Step, owner: str) -> Cou
 
 
 def _begin(run: OpenRun, batch: Batch, step: Step, owner: str) -> int:
-    number = declare_step(
+    return declare_step(
         run.database,
         run.record,
         node=step.node,
@@ -158,9 +159,9 @@ def _begin(run: OpenRun, batch: Batch, step: Step, owner: str) -> int:
         condition=step.when,
         on_failure="continue" if step.on_failure == "continue" else "stop",
         definition=step.definition(),
+        batch=batch.number,
+        owner=owner,
     )
-    claim_batch(run.database, run.record, number, batch.number, owner)
-    return number
 
 
 class _Reads:

@@ -29,14 +29,14 @@ from leadpush_prefect.engine import engine
 from leadpush_prefect.errors import BlockInvalid, LeadpushError, RunBusy, RunIncomplete
 from leadpush_prefect.interruption import leave_on_sigterm, restore_sigterm, wait_for
 from leadpush_prefect.open_runs import OpenRun, add_run, database_of, forget_run, refuse_if_open
-from leadpush_prefect.other_processes import check_task_runner
+from leadpush_prefect.other_processes import check_task_runner, works_in_threads
 from leadpush_prefect.outcome import Failure
 from leadpush_prefect.run_lease import RunLease, watch_holder
 from leadpush_prefect.run_reporter import RunReporter
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
 from leadpush_prefect.store.reading import stored_json
 from leadpush_prefect.store.runs import RunRecord, batch_range, begin_run, finish_run
-from leadpush_prefect.store.snapshot import snapshot
+from leadpush_prefect.store.snapshot import IN_PROCESSES, IN_THREADS, snapshot
 from leadpush_prefect.store.summary import RunSummary, is_complete, summarize, unreached
 from leadpush_prefect.visible import check_name, visible
 
@@ -118,7 +118,8 @@ class CampaignRun:
             audience: Whom it is for.
             run_id: The run's id; by default the flow run's.
             limit: How many contacts at most, such as 20 for a first try; 0 for all.
-            batches: How many batches; 0 for one per 2,000 contacts, and 24 at most.
+            batches: How many batches; 0 for one per 2,000 contacts: at most 8, or 24 where the flow's tasks run
+                in other processes.
             skip_invalid: Whether malformed rows of the audience are left out (and counted); by default the
                 run refuses to start.
             include_unsubscribed: Whether contacts that are not subscribed take part; by default they are
@@ -163,7 +164,10 @@ class CampaignRun:
             invalid = _Invalid()
             contacts = usable(audience.rows(), skip_invalid=skip_invalid, on_invalid=invalid)
             contacts = islice(contacts, limit) if limit else contacts
-            record = snapshot(database, record, contacts, batches=batches, invalid=lambda: invalid.count)
+            most = IN_THREADS if works_in_threads() else IN_PROCESSES
+            record = snapshot(
+                database, record, contacts, batches=batches, most=most, invalid=lambda: invalid.count
+            )
             invalid.log()
             _log_beginning(record)
         except BaseException:

@@ -8,7 +8,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from leadpush_prefect.errors import LeadpushError
 
-__all__ = ["check_task_runner"]
+__all__ = ["check_task_runner", "works_in_threads"]
+
+
+def works_in_threads() -> bool:
+    """Whether the flow's tasks run in its own process, as they do without a flow."""
+    flow = FlowRunContext.get()
+    return flow is None or isinstance(flow.task_runner, ThreadPoolTaskRunner)
 
 
 def check_task_runner(workspace: str) -> None:
@@ -22,7 +28,7 @@ def check_task_runner(workspace: str) -> None:
             the run.
     """
     flow = FlowRunContext.get()
-    if flow is None or isinstance(flow.task_runner, ThreadPoolTaskRunner):
+    if flow is None or works_in_threads():
         return
     runner = type(flow.task_runner).__name__
     if not PREFECT_API_URL.value():

@@ -61,8 +61,8 @@ def report_run(run: OpenRun, summary: RunSummary, state: str) -> None:
     examples = {where: Example(contact_id, failure) for where, (contact_id, failure) in found.items()}
     page = report(record, summary, state, examples, earlier, _links(summary, earlier))
     _markdown(page, report_key(record.campaign), cell(f"{record.campaign}: {state}"))
-    if examples or record.execution > 1:  # over the table of an earlier execution
-        _table(run, report_key(record.campaign, "failures"))
+    if any_failed or record.execution > 1:  # over the table of an earlier execution
+        _table(run, report_key(record.campaign, "failures"), any_failed)
 
 
 def _markdown(page: str, key: str, description: str) -> None:
@@ -70,8 +70,9 @@ def _markdown(page: str, key: str, description: str) -> None:
     create_markdown_artifact(page, key=key, description=description, _sync=True)  # type: ignore[call-arg]
 
 
-def _table(run: OpenRun, key: str) -> None:
-    found = list(islice(iter_failures(run.database, run.record), MAX_FAILURES + 1))
+def _table(run: OpenRun, key: str, any_failed: bool) -> None:
+    failures = iter_failures(run.database, run.record) if any_failed else ()  # each outcome is looked at
+    found = list(islice(failures, MAX_FAILURES + 1))
     rows = [
         {
             "contact": visible(contact_id),

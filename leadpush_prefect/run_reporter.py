@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from prefect.context import FlowRunContext
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from leadpush_prefect.events import emit_campaign_event
 from leadpush_prefect.open_runs import OpenRun
+from leadpush_prefect.other_processes import works_in_threads
 from leadpush_prefect.progress import ProgressLog
 from leadpush_prefect.run_report import report_run
 from leadpush_prefect.store.summary import RunSummary, summarize
@@ -33,9 +33,7 @@ class RunReporter:
     def __init__(self, run: OpenRun, log: Any) -> None:
         self._run = run
         self._log = log
-        flow = FlowRunContext.get()
-        is_here = flow is None or isinstance(flow.task_runner, ThreadPoolTaskRunner)
-        self._progress = ProgressLog(run, log, is_here=is_here)
+        self._progress = ProgressLog(run, log, is_here=works_in_threads())
 
     def begin(self) -> None:
         """The run begins its work."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from sqlalchemy import Engine, select
 
 from leadpush_prefect.store.database import reading
-from leadpush_prefect.store.outcomes import PendingContact, earlier_outcomes, eligible
+from leadpush_prefect.store.outcomes import earlier_outcomes, eligible
+from leadpush_prefect.store.pending import PendingContact
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact
 from leadpush_prefect.store.steps import list_steps

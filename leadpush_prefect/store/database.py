@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -137,10 +139,17 @@ def insert_rows(
     if connection.dialect.driver == "psycopg" and _copy(connection, table, rows):
         return
     text, names = _insert_text(connection.dialect, table, overwrite)
+    if names:
+        connection.exec_driver_sql(text, [dict(zip(names, row, strict=True)) for row in rows])
+        return
     # Straight to the driver: what SQLAlchemy does to each row takes longer than SQLite does.
-    connection.exec_driver_sql(
-        text, [dict(zip(names, row, strict=True)) for row in rows] if names else list(rows)
-    )
+    many = _of_many(text, ROWS)
+    whole = len(rows) - len(rows) % ROWS
+    if whole:
+        together = [tuple(chain.from_iterable(rows[at : at + ROWS])) for at in range(0, whole, ROWS)]
+        connection.exec_driver_sql(many, together)
+    if whole < len(rows):
+        connection.exec_driver_sql(text, list(rows[whole:]))
 
 
 def _copy(connection: Connection, table: Table, rows: Sequence[tuple[object, ...]]) -> bool:
@@ -160,6 +169,17 @@ def _copy(connection: Connection, table: Table, rows: Sequence[tuple[object, ...
     except connection.dialect.loaded_dbapi.Error:
         return False
     return True
+
+
+ROWS = 25
+"""So many rows are written by one statement on SQLite, whose driver gives Python's lock away for each one."""
+
+
+@lru_cache(maxsize=64)
+def _of_many(text: str, rows: int) -> str:
+    """An insert of one row as one of many."""
+    before, row, after = re.split(r"(?<=VALUES )(\([?, ]+\))", text)
+    return before + ", ".join([row] * rows) + after
 
 
 @lru_cache(maxsize=64)

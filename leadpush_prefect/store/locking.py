@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from leadpush_prefect.errors import RunBusy
 from leadpush_prefect.store.schema import run as runs
@@ -25,7 +25,10 @@ def hold_execution(connection: Connection, key: int, execution: int, *, shared: 
     Raises:
         RunBusy: if a later execution has begun.
     """
-    row = select(runs.c.run_id, runs.c.execution).where(runs.c.run == key)
-    found = connection.execute(row.with_for_update(read=shared, key_share=True)).one()
+    found = connection.execute(_RUN[shared], {"key": key}).one()
     if found.execution != execution:
         raise RunBusy(f"Run {found.run_id} was started again: this execution no longer writes to it.")
+
+
+_run = select(runs.c.run_id, runs.c.execution).where(runs.c.run == bindparam("key"))
+_RUN = {shared: _run.with_for_update(read=shared, key_share=True) for shared in (False, True)}

@@ -1,11 +1,11 @@
-"""Outcomes: what waits for a step, and what the step did."""
+"""Outcomes: what a step did with each contact."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -23,25 +23,22 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.outcome import Failure, Outcome, Status
-from leadpush_prefect.store.database import insert_rows, reading, writing
+from leadpush_prefect.store.database import insert_rows, writing
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.reading import foreign
 from leadpush_prefect.store.reading import stored_failure as read_failure
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact, outcome
-from leadpush_prefect.store.steps import StepRecord, list_steps
+from leadpush_prefect.store.steps import StepRecord
 
 __all__ = [
     "FAILED",
     "FETCHED",
     "SKIPPED",
-    "PendingContact",
     "earlier_outcomes",
     "eligible",
     "failed_at",
-    "pending",
     "read_failure",
     "read_outcome",
     "status_at",
@@ -50,50 +47,6 @@ __all__ = [
 
 FETCHED, SKIPPED, FAILED = 1, 2, 3
 _CODES = {Status.FETCHED: FETCHED, Status.SKIPPED: SKIPPED, Status.FAILED: FAILED}
-
-
-class PendingContact(NamedTuple):
-    """A contact that waits for a step.
-
-    Attributes:
-        number: Its number in the run.
-        data: The contact as JSON.
-        outputs: The JSON text that earlier steps stored, by output key.
-    """
-
-    number: int
-    data: str
-    outputs: dict[str, str]
-
-
-def pending(
-    engine: Engine, run: RunRecord, step: int, numbers: range, piece: int = 500
-) -> Iterator[list[PendingContact]]:
-    """The contacts that a step has to touch, in order, in pieces; each piece is read when it is asked for.
-
-    These are the contacts without outcome at the step that are subscribed (or the run includes the others)
-    and have not failed at an earlier step that stops the workflow. From the second execution on, a step that
-    stops the workflow tries those again that failed at it.
-
-    No transaction is open between two pieces.
-
-    Args:
-        engine: The database.
-        run: The run, of this execution.
-        step: The step's number.
-        numbers: The contacts' numbers, as of `batch_range`.
-        piece: How many contacts a piece has at most.
-
-    Raises:
-        LeadpushError: if the run has no such step.
-    """
-    steps = list_steps(engine, run)
-    earlier = [other for other in steps if other.step < step]
-    for rows in _waiting(engine, run, _step(steps, step), numbers, piece):
-        with reading(engine) as connection:
-            outputs, stopped = earlier_outcomes(connection, run.key, earlier, [row[0] for row in rows])
-        if found := [PendingContact(n, data, outputs.get(n, {})) for n, data in rows if n not in stopped]:
-            yield found
 
 
 def write_outcomes(
@@ -147,63 +100,6 @@ def read_outcome(row: Row[*tuple[Any, ...]]) -> Outcome:
     return Outcome(status, row.output, failure, row.microseconds / 1_000_000, row.attempts, row.bytes)
 
 
-def _step(steps: Sequence[StepRecord], number: int) -> StepRecord:
-    for step in steps:
-        if step.step == number:
-            return step
-    raise LeadpushError(f"The run has no step of number {number}: declare it first.")
-
-
-def _waiting(
-    engine: Engine, run: RunRecord, step: StepRecord, numbers: range, piece: int
-) -> Iterator[Sequence[Row[int, str]]]:
-    """Those without outcome at the step; the stopped among them are more quickly sorted out by the piece."""
-    if run.execution > 1:
-        yield from _left_over(engine, run, step, numbers, piece)
-        return
-    these = eligible(run), _between(contact.c.number)
-    waiting = select(contact.c.number, contact.c.data).where(*these, status_at(step.step).is_(None))
-    first = numbers.start
-    while first < numbers.stop:
-        with reading(engine) as connection:
-            rows = connection.execute(
-                waiting.order_by(contact.c.number).limit(piece), {"start": first, "stop": numbers.stop}
-            ).all()
-        if rows:
-            yield rows
-        first = rows[-1][0] + 1 if len(rows) == piece else numbers.stop
-
-
-def _between(number: ColumnElement[int]) -> ColumnElement[bool]:
-    return and_(number >= bindparam("start"), number < bindparam("stop"))
-
-
-WINDOW = 10_000
-"""So many contacts are looked at in one go for those that are left over."""
-
-
-def _left_over(
-    engine: Engine, run: RunRecord, step: StepRecord, numbers: range, piece: int
-) -> Iterator[Sequence[Row[int, str]]]:
-    """The same where most have their outcome: two lists of numbers are sooner compared than each is asked for."""
-    o = outcome.c
-    done = select(o.number).where(o.run == run.key, o.step == step.step, _between(o.number))
-    if step.on_failure == "stop":
-        done = done.where(o.status != FAILED)
-    these = eligible(run), _between(contact.c.number)
-    missing = select(contact.c.number).where(*these).except_(done)
-    for first in range(numbers.start, numbers.stop, WINDOW):
-        with reading(engine) as connection:
-            window = {"start": first, "stop": min(first + WINDOW, numbers.stop)}
-            left = sorted(connection.scalars(missing, window))
-        for at in range(0, len(left), piece):
-            some = contact.c.run == run.key, contact.c.number.in_(left[at : at + piece])
-            with reading(engine) as connection:
-                yield connection.execute(
-                    select(contact.c.number, contact.c.data).where(*some).order_by(contact.c.number)
-                ).all()
-
-
 def earlier_outcomes(
     connection: Connection, key: int, earlier: Sequence[StepRecord], numbers: Sequence[int]
 ) -> tuple[dict[int, dict[str, str]], set[int]]:
@@ -213,7 +109,11 @@ def earlier_outcomes(
     if not earlier or not numbers:
         return outputs, stopped
     steps = {step.step: step for step in earlier}
-    for number, step, status, text in connection.execute(_outcomes(key, list(steps), numbers)):
+    first, last = numbers[0], numbers[-1]
+    # Neighbours are read in one go; a few far apart, as at the end of a run, one by one.
+    statement = _OF_NEIGHBOURS if last - first < 4 * len(numbers) else _ONE_BY_ONE
+    these = {"run": key, "steps": list(steps), "first": first, "last": last, "numbers": numbers}
+    for number, step, status, text in connection.execute(statement, these):
         if status == FETCHED and steps[step].output_key:
             outputs.setdefault(number, {})[steps[step].output_key] = text
         elif status == FAILED and steps[step].on_failure == "stop":
@@ -221,19 +121,15 @@ def earlier_outcomes(
     return outputs, stopped
 
 
-def _outcomes(key: int, steps: Sequence[int], numbers: Sequence[int]) -> Select[*tuple[Any, ...]]:
+def _outcomes(which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     o = outcome.c
-    these = o.run == key, o.step.in_(steps), _among(numbers), o.status != SKIPPED
+    these = o.run == bindparam("run"), o.step.in_(bindparam("steps", expanding=True)), o.status != SKIPPED
     # Of two steps under one key, the later one's output counts.
-    return select(o.number, o.step, o.status, o.output).where(*these).order_by(o.step)
+    return select(o.number, o.step, o.status, o.output).where(*these, which).order_by(o.step)
 
 
-def _among(numbers: Sequence[int]) -> ColumnElement[bool]:
-    # Neighbours are read in one go; a few far apart, as at the end of a run, one by one.
-    first, last = numbers[0], numbers[-1]
-    if last - first < 4 * len(numbers):
-        return outcome.c.number.between(first, last)
-    return outcome.c.number.in_(numbers)
+_OF_NEIGHBOURS = _outcomes(outcome.c.number.between(bindparam("first"), bindparam("last")))
+_ONE_BY_ONE = _outcomes(outcome.c.number.in_(bindparam("numbers", expanding=True)))
 
 
 def _values(run_key: int, step: int, number: int, done: Outcome) -> tuple[object, ...]:

@@ -19,11 +19,15 @@ from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact
 from leadpush_prefect.store.schema import run as runs
 
-__all__ = ["batches_for", "snapshot"]
+__all__ = ["IN_PROCESSES", "IN_THREADS", "batches_for", "snapshot"]
 
 PIECE = 1000
 AUTOMATIC_BATCH_SIZE = 2000
-AUTOMATIC_BATCHES = 24  # a flow run's graph of more than 100 task runs shows nothing
+
+IN_THREADS, IN_PROCESSES = 8, 24
+"""How many batches at most, where nobody says how many. Each is a task run for every step, which costs Prefect's server
+30 ms, and a flow run's graph of more than 100 of them shows nothing. Threads of one process share one engine and
+gain nothing by more of them; processes do."""
 
 
 def snapshot(
@@ -32,6 +36,7 @@ def snapshot(
     contacts: Iterable[ContactRow],
     *,
     batches: int = 0,
+    most: int = IN_THREADS,
     invalid: Callable[[], int] = lambda: 0,
 ) -> RunRecord:
     """Write the contacts of a run, a thousand at a time, and divide them into batches.
@@ -43,7 +48,8 @@ def snapshot(
         engine: The database.
         run: The run, as `begin_run` gave it.
         contacts: The audience, streamed.
-        batches: How many; 0 for at most 24, of 2,000 contacts or more. Never more than there are contacts.
+        batches: How many; 0 for one per 2,000 contacts. Never more than there are contacts.
+        most: How many at most, if `batches` is 0.
         invalid: Asked at the end how many rows of the audience were left out.
 
     Returns:
@@ -58,7 +64,7 @@ def snapshot(
     try:
         total, unsubscribed = _write_all(engine, run, contacts)
         _refuse_namesakes(engine, run)
-        return _make_it_count(engine, run, total, unsubscribed, batches, invalid())
+        return _make_it_count(engine, run, total, unsubscribed, batches_for(total, batches, most), invalid())
     except RunBusy:
         raise  # what is there belongs to the other execution
     except BaseException:
@@ -67,15 +73,15 @@ def snapshot(
         raise
 
 
-def batches_for(contacts: int, batches: int = 0) -> tuple[int, int]:
+def batches_for(contacts: int, batches: int = 0, most: int = IN_THREADS) -> tuple[int, int]:
     """How many batches, and the contacts of each.
 
     >>> batches_for(2_000), batches_for(2_001), batches_for(1_000_000), batches_for(10, 4)
-    ((1, 2000), (2, 1001), (24, 41667), (4, 3))
+    ((1, 2000), (2, 1001), (8, 125000), (4, 3))
     """
     if batches < 0:
         raise ValueError("batches must not be negative")
-    wanted = batches or min(_ceil(contacts, AUTOMATIC_BATCH_SIZE), AUTOMATIC_BATCHES)
+    wanted = batches or min(_ceil(contacts, AUTOMATIC_BATCH_SIZE), most)
     size = _ceil(contacts, max(wanted, 1))
     return (_ceil(contacts, size), size) if size else (1, 0)  # an empty audience has one empty batch
 
@@ -117,9 +123,9 @@ def _refuse_namesakes(engine: Engine, run: RunRecord) -> None:
 
 
 def _make_it_count(
-    engine: Engine, run: RunRecord, contacts: int, unsubscribed: int, batches: int, invalid: int
+    engine: Engine, run: RunRecord, contacts: int, unsubscribed: int, batches: tuple[int, int], invalid: int
 ) -> RunRecord:
-    count, size = batches_for(contacts, batches)
+    count, size = batches
     whole = replace(
         run,
         status="running",

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, select
 
 from leadpush_prefect.errors import Reason, StepRefused
-from leadpush_prefect.store.database import insert_or_ignore, insert_or_update, reading, writing
+from leadpush_prefect.store.database import insert_or_update, reading, writing
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import claim
@@ -46,6 +46,7 @@ class StepRecord:
 
 
 _COLUMNS = [steps.c[field.name] for field in fields(StepRecord)]
+_STEPS = select(*_COLUMNS).where(steps.c.run == bindparam("key")).order_by(steps.c.step)
 
 
 def declare_step(
@@ -59,14 +60,23 @@ def declare_step(
     condition: str,
     on_failure: Literal["stop", "continue"],
     definition: str,
+    batch: int | None = None,
+    owner: str = "",
 ) -> int:
     """The number of a run's step; each batch declares it, the first one makes it.
 
     A step of an earlier execution keeps its number and takes the new definition.
 
+    Args:
+        engine: The database.
+        run: The run.
+        node, output_key, kind, endpoint, condition, on_failure, definition: As in StepRecord.
+        batch: A batch to claim for it at once, as by `claim_batch`.
+        owner: Who works on that.
+
     Raises:
         StepRefused: if the flow has two steps of this node, or two that store under one key and are not both
-            conditional.
+            conditional; or another owner has the batch.
         RunBusy: if another execution of the run has begun.
     """
     with writing(engine) as connection:
@@ -82,6 +92,8 @@ def declare_step(
             _refuse_taken_key(step, known)
             values = {column.name: getattr(step, column.name) for column in _COLUMNS}
             connection.execute(insert_or_update(connection, steps).values(run=run.key, **values))
+        if batch is not None:
+            _claim(connection, run, number, batch, owner)
     return number
 
 
@@ -99,15 +111,21 @@ def claim_batch(engine: Engine, run: RunRecord, step: int, batch: int, owner: st
         StepRefused: if another owner has it.
         RunBusy: if another execution of the run has begun.
     """
-    row = {"run": run.key, "step": step, "batch": batch, "execution": run.execution, "owner": owner}
     with writing(engine) as connection:
         hold_execution(connection, run.key, run.execution)
-        connection.execute(insert_or_ignore(connection, claim).values(row))
-        this = claim.c.run == run.key, claim.c.step == step, claim.c.batch == batch
-        holder = connection.execute(select(claim.c.execution, claim.c.owner).where(*this)).one()
-        if holder.execution == run.execution and holder.owner != owner:
-            raise _run_twice(_node(connection, run, step), batch)
-        connection.execute(insert_or_update(connection, claim).values(row))
+        _claim(connection, run, step, batch, owner)
+
+
+def _claim(connection: Connection, run: RunRecord, step: int, batch: int, owner: str) -> None:
+    # Whoever holds the execution is alone with its claims.
+    row = {"run": run.key, "step": step, "batch": batch}
+    this = (claim.c[name] == value for name, value in row.items())
+    former = connection.execute(select(claim.c.execution, claim.c.owner).where(*this)).one_or_none()
+    if former is None or former.execution != run.execution:
+        values = {**row, "execution": run.execution, "owner": owner}
+        connection.execute(insert_or_update(connection, claim).values(values))
+    elif former.owner != owner:
+        raise _run_twice(_node(connection, run, step), batch)
 
 
 def list_steps(engine: Engine, run: RunRecord) -> list[StepRecord]:
@@ -127,7 +145,7 @@ def stops_before(steps: Sequence[StepRecord], number: int) -> list[int]:
 
 
 def _list(connection: Connection, key: int) -> list[StepRecord]:
-    rows = connection.execute(select(*_COLUMNS).where(steps.c.run == key).order_by(steps.c.step))
+    rows = connection.execute(_STEPS, {"key": key})
     return [StepRecord(*row) for row in rows]
 
 

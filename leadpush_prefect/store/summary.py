@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, ScalarSelect, case, distinct, func, literal, null, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Label,
+    Row,
+    ScalarSelect,
+    Select,
+    bindparam,
+    case,
+    distinct,
+    func,
+    literal,
+    null,
+    select,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from leadpush_prefect.store.database import reading
@@ -162,7 +176,10 @@ def _summary(connection: Connection, run: RunRecord, step: StepRecord, stops: Se
     contacts: Counter[tuple[int, str | None]] = Counter()
     latencies: Counter[int] = Counter()
     requests = size = 0
-    for row in _groups(connection.engine, run, step):
+    groups = _groups(connection.engine, run, _fetched(run, step))
+    if sum(row.contacts for row in groups) < run.reachable:
+        groups += _groups(connection.engine, run, _others(run, step))
+    for row in groups:
         contacts[row.status, row.code] += row.contacts
         if row.latency % 2:
             latencies[row.latency - 1] += row.contacts
@@ -186,46 +203,58 @@ def _summary(connection: Connection, run: RunRecord, step: StepRecord, stops: Se
     )
 
 
-def _groups(engine: Engine, run: RunRecord, step: StepRecord) -> Iterator[Row[*tuple[Any, ...]]]:
-    """A step's outcomes by status, code and latency; of a large run in several parts, side by side."""
+def _groups(
+    engine: Engine, run: RunRecord, statement: Select[*tuple[Any, ...]]
+) -> list[Row[*tuple[Any, ...]]]:
+    """Groups of a step's outcomes; of a large run in several parts, side by side."""
+
+    def of(first: int) -> Sequence[Row[*tuple[Any, ...]]]:
+        with reading(engine) as connection:
+            return connection.execute(statement, {"start": first, "stop": first + size}).all()
+
     size = max(PART, -(-run.contacts // PARTS))
-    parts = [range(first, first + size) for first in range(0, max(run.contacts, 1), size)]
-    if len(parts) == 1:
-        yield from _groups_of(engine, run, step, parts[0])
-        return
+    starts = range(0, max(run.contacts, 1), size)
+    if len(starts) == 1:
+        return list(of(0))
     with ThreadPoolExecutor(PARTS, "leadpush-summary") as threads:
-        for groups in threads.map(lambda part: _groups_of(engine, run, step, part), parts):
-            yield from groups
+        return [row for groups in threads.map(of, starts) for row in groups]
 
 
 PART, PARTS = 50_000, 4
 
 
-def _groups_of(
-    engine: Engine, run: RunRecord, step: StepRecord, numbers: range
-) -> list[Row[*tuple[Any, ...]]]:
-    """The groups of some contacts, in one pass over them.
+def _fetched(run: RunRecord, step: StepRecord) -> Select[*tuple[Any, ...]]:
+    """Those fetched by latency. Most are, and each key more of a group costs time."""
+    groups = select(literal(FETCHED).label("status"), null().label("code"), _latency(), *_totals())
+    return groups.where(*_here(run, step), outcome.c.status == FETCHED).group_by("latency")
 
-    Latencies are rounded to 0.1 ms below 0.1 s and to 1 ms above: at most some 30,000 groups of a code, however
-    many outcomes. So they are even, and one more says that a request was sent: each key of a group costs time,
-    and most outcomes are fetched, which needs no other.
-    """
+
+def _others(run: RunRecord, step: StepRecord) -> Select[*tuple[Any, ...]]:
+    """The others by status, code and latency."""
+    o = outcome.c
+    groups = select(o.status, o.code, _latency(), *_totals())
+    return groups.where(*_here(run, step), o.status != FETCHED).group_by(o.status, o.code, "latency")
+
+
+def _here(run: RunRecord, step: StepRecord) -> tuple[ColumnElement[bool], ...]:
+    o = outcome.c
+    part = o.number >= bindparam("start"), o.number < bindparam("stop")
+    return o.run == run.key, o.step == step.step, *part
+
+
+def _latency() -> Label[int]:
+    """Latencies are rounded to 0.1 ms below 0.1 s and to 1 ms above: at most some 30,000 groups of a code, however
+    many outcomes. So they are even, and one more says that a request was sent."""
     o = outcome.c
     fine, coarse = o.microseconds - o.microseconds % 100, o.microseconds - o.microseconds % 1000
     rounded = case((o.microseconds < 100_000, fine), else_=coarse)
-    latency = (rounded + case((o.attempts > 0, 1), else_=0)).label("latency")
-    totals = (
-        func.count().label("contacts"),
-        func.sum(o.attempts).label("requests"),
-        func.sum(o.bytes).label("size"),
-    )
-    here = o.run == run.key, o.step == step.step, o.number >= numbers.start, o.number < numbers.stop
-    fetched = select(literal(FETCHED).label("status"), null().label("code"), latency, *totals)
-    fetched = fetched.where(*here, o.status == FETCHED).group_by("latency")
-    others = select(o.status, o.code, latency, *totals).where(*here, o.status != FETCHED)
-    others = others.group_by(o.status, o.code, "latency")
-    with reading(engine) as connection:
-        return [*connection.execute(fetched), *connection.execute(others)]
+    return (rounded + case((o.attempts > 0, 1), else_=0)).label("latency")
+
+
+def _totals() -> tuple[Label[int], ...]:
+    o = outcome.c
+    requests, size = func.sum(o.attempts).label("requests"), func.sum(o.bytes).label("size")
+    return func.count().label("contacts"), requests, size
 
 
 def _completed(

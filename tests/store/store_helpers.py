@@ -14,7 +14,8 @@ from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.outcome import Failure, Outcome, Status
 from leadpush_prefect.store.database import open_database
-from leadpush_prefect.store.outcomes import pending, write_outcomes
+from leadpush_prefect.store.outcomes import write_outcomes
+from leadpush_prefect.store.pending import pending
 from leadpush_prefect.store.runs import RunRecord, begin_run
 from leadpush_prefect.store.snapshot import snapshot
 from leadpush_prefect.store.steps import declare_step

@@ -15,7 +15,7 @@ from leadpush_prefect.errors import AudienceInvalid, RunBusy
 from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.runs import find_run
 from leadpush_prefect.store.schema import contact
-from leadpush_prefect.store.snapshot import batches_for, snapshot
+from leadpush_prefect.store.snapshot import IN_PROCESSES, IN_THREADS, batches_for, snapshot
 from tests.store.store_helpers import begin, row, started
 
 
@@ -125,17 +125,19 @@ def test_nobody(database: Engine) -> None:
 
 
 def test_automatic_batches() -> None:
-    """One batch for up to 2,000 contacts, then one for each 2,000, at most 24."""
-    sizes = [batches_for(contacts)[0] for contacts in (0, 1, 2_000, 2_001, 48_000, 48_001, 1_000_000)]
+    """One batch for up to 2,000 contacts, then one for each 2,000, up to the most."""
+    sizes = [batches_for(contacts)[0] for contacts in (0, 1, 2_000, 2_001, 16_000, 16_001, 1_000_000)]
+    in_processes = [batches_for(contacts, most=IN_PROCESSES)[0] for contacts in (2_001, 48_000, 48_001)]
 
-    assert [1, 1, 1, 2, 24, 24, 24] == sizes
+    assert [1, 1, 1, 2, 8, 8, 8] == sizes
+    assert [2, 24, 24] == in_processes
 
 
-@given(st.integers(0, 10**7), st.integers(0, 10**4))
-def test_batches_hold_all(contacts: int, batches: int) -> None:
+@given(st.integers(0, 10**7), st.integers(0, 10**4), st.sampled_from([IN_THREADS, IN_PROCESSES]))
+def test_batches_hold_all(contacts: int, batches: int, most: int) -> None:
     """Batches hold every contact, none is empty, and there are no more than asked for."""
-    count, size = batches_for(contacts, batches)
+    count, size = batches_for(contacts, batches, most)
 
     assert count * size >= contacts
     assert (count - 1) * size < max(contacts, 1)
-    assert count <= (batches or 24)
+    assert count <= (batches or most)

@@ -1,0 +1,182 @@
+"""What waits for a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Integer,
+    Row,
+    ScalarSelect,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    select,
+)
+from sqlalchemy.sql.elements import ColumnElement
+
+from leadpush_prefect.errors import LeadpushError
+from leadpush_prefect.store.database import reading
+from leadpush_prefect.store.outcomes import FAILED, earlier_outcomes, eligible, status_at
+from leadpush_prefect.store.reading import foreign
+from leadpush_prefect.store.runs import RunRecord
+from leadpush_prefect.store.schema import contact, outcome
+from leadpush_prefect.store.steps import StepRecord, list_steps
+
+__all__ = ["PendingContact", "pending"]
+
+
+class PendingContact(NamedTuple):
+    """A contact that waits for a step.
+
+    Attributes:
+        number: Its number in the run.
+        data: The contact as JSON.
+        outputs: The JSON text that earlier steps stored, by output key.
+    """
+
+    number: int
+    data: str
+    outputs: dict[str, str]
+
+
+def pending(
+    engine: Engine, run: RunRecord, step: int, numbers: range, piece: int = 500
+) -> Iterator[list[PendingContact]]:
+    """The contacts that a step has to touch, in order, in pieces; each piece is read when it is asked for.
+
+    These are the contacts without outcome at the step that are subscribed (or the run includes the others)
+    and have not failed at an earlier step that stops the workflow. From the second execution on, a step that
+    stops the workflow tries those again that failed at it.
+
+    No transaction is open between two pieces.
+
+    Args:
+        engine: The database.
+        run: The run, of this execution.
+        step: The step's number.
+        numbers: The contacts' numbers, as of `batch_range`.
+        piece: How many contacts a piece has at most.
+
+    Raises:
+        LeadpushError: if the run has no such step.
+    """
+    steps = list_steps(engine, run)
+    this, earlier = _step(steps, step), [other for other in steps if other.step < step]
+    look = _without_outcome if run.execution == 1 else _left_over
+    for found in look(engine, run, this, earlier, numbers, piece):
+        if found:
+            yield found
+
+
+def _step(steps: Sequence[StepRecord], number: int) -> StepRecord:
+    for step in steps:
+        if step.step == number:
+            return step
+    raise LeadpushError(f"The run has no step of number {number}: declare it first.")
+
+
+def _without_outcome(
+    engine: Engine,
+    run: RunRecord,
+    step: StepRecord,
+    earlier: Sequence[StepRecord],
+    numbers: range,
+    piece: int,
+) -> Iterator[list[PendingContact]]:
+    """Each contact is asked for its outcome."""
+    number = contact.c.number
+    these = number >= bindparam("start"), number < bindparam("stop"), status_at(step.step).is_(None)
+    waiting = _contacts(run, *these).limit(piece)
+    first = numbers.start
+    while first < numbers.stop:
+        with reading(engine) as connection:
+            rows = connection.execute(waiting, {"start": first, "stop": numbers.stop}).all()
+            found = _with_outputs(connection, run, earlier, rows)
+        yield found
+        first = rows[-1][0] + 1 if len(rows) == piece else numbers.stop
+
+
+WINDOW = 25_000
+"""So many contacts are looked at in one go for those that are left over."""
+
+HUNDRED = 100
+"""Of so many neighbours the outcomes are counted first: where none is missing, none is looked for."""
+
+
+def _left_over(
+    engine: Engine,
+    run: RunRecord,
+    step: StepRecord,
+    earlier: Sequence[StepRecord],
+    numbers: range,
+    piece: int,
+) -> Iterator[list[PendingContact]]:
+    """The same where most have their outcome: they are sooner counted than asked for one by one."""
+    incomplete = _incomplete(run, step)
+    for first in range(numbers.start, numbers.stop, WINDOW):
+        window = range(first, min(first + WINDOW, numbers.stop))
+        with reading(engine) as connection:
+            hundreds = connection.execute(incomplete, {"start": window.start, "stop": window.stop}).all()
+        left = [number for first, done in hundreds for number in _missing(first, done, window)]
+        for at in range(0, len(left), piece):
+            waiting = _contacts(run, contact.c.number.in_(left[at : at + piece]))
+            with reading(engine) as connection:
+                found = _with_outputs(connection, run, earlier, connection.execute(waiting).all())
+            yield found
+
+
+def _incomplete(run: RunRecord, step: StepRecord) -> Select[int, str]:
+    """Of the hundreds from `start` to `stop` those with fewer outcomes than contacts: their first numbers, and
+    the numbers of those that have one, as a text. A row for each number would take several times as long."""
+    o = outcome.c
+    done = [o.run == run.key, o.step == step.step]
+    done += [o.status != FAILED] if step.on_failure == "stop" else []
+
+    hundred = select(bindparam("start", type_=Integer).label("first")).cte("hundred", recursive=True)
+    following = hundred.c.first + HUNDRED
+    hundred = hundred.union_all(select(following).where(following < bindparam("stop")))
+
+    def of(number: ColumnElement[int], first: ColumnElement[int]) -> ColumnElement[bool]:
+        return and_(number >= first, number < first + HUNDRED, number < bindparam("stop"))
+
+    def count(*where: ColumnElement[bool]) -> ScalarSelect[int]:
+        return select(func.count()).where(*where).scalar_subquery()
+
+    outcomes = count(*done, of(o.number, hundred.c.first))
+    contacts: Any = HUNDRED
+    if run.reachable < run.contacts:
+        contacts = count(eligible(run), of(contact.c.number, hundred.c.first))
+    counted = select(hundred.c.first).where(outcomes < contacts).subquery("incomplete")
+    numbers = select(func.aggregate_strings(cast(o.number, Text), ",")).where(
+        *done, of(o.number, counted.c.first)
+    )
+    return select(counted.c.first, numbers.scalar_subquery()).order_by(counted.c.first)
+
+
+def _missing(first: int, done: str | None, window: range) -> list[int]:
+    """The numbers of a hundred that are not in the text."""
+    try:
+        others = orjson.loads(f"[{done}]") if done else []
+    except ValueError:
+        raise foreign("a contact's number that is none") from None
+    return sorted(set(range(first, min(first + HUNDRED, window.stop))).difference(others))
+
+
+def _contacts(run: RunRecord, *where: ColumnElement[bool]) -> Select[int, str]:
+    return select(contact.c.number, contact.c.data).where(eligible(run), *where).order_by(contact.c.number)
+
+
+def _with_outputs(
+    connection: Connection, run: RunRecord, earlier: Sequence[StepRecord], rows: Sequence[Row[int, str]]
+) -> list[PendingContact]:
+    """The contacts whose workflow goes on; the others are more quickly sorted out by the piece."""
+    outputs, stopped = earlier_outcomes(connection, run.key, earlier, [row[0] for row in rows])
+    return [PendingContact(n, data, outputs.get(n, {})) for n, data in rows if n not in stopped]
