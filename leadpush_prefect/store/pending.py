@@ -10,7 +10,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     Integer,
-    Row,
     ScalarSelect,
     Select,
     Text,
@@ -26,6 +25,7 @@ from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.outcomes import FAILED, earlier_outcomes, eligible, status_at
 from leadpush_prefect.store.reading import foreign
+from leadpush_prefect.store.rows_as_text import reader
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact, outcome
 from leadpush_prefect.store.steps import StepRecord, list_steps
@@ -94,11 +94,11 @@ def _without_outcome(
     """Each contact is asked for its outcome."""
     number = contact.c.number
     these = number >= bindparam("start"), number < bindparam("stop"), status_at(step.step).is_(None)
-    waiting = _contacts(run, *these).limit(piece)
+    read = reader(engine, _contacts(run, *these).limit(piece))
     first = numbers.start
     while first < numbers.stop:
         with reading(engine) as connection:
-            rows = connection.execute(waiting, {"start": first, "stop": numbers.stop}).all()
+            rows = read(connection, {"start": first, "stop": numbers.stop})
             found = _with_outputs(connection, run, earlier, rows)
         yield found
         first = rows[-1][0] + 1 if len(rows) == piece else numbers.stop
@@ -121,15 +121,16 @@ def _left_over(
 ) -> Iterator[list[PendingContact]]:
     """The same where most have their outcome: they are sooner counted than asked for one by one."""
     incomplete = _incomplete(run, step)
+    read = reader(engine, _contacts(run, contact.c.number.in_(bindparam("numbers", expanding=True))))
     for first in range(numbers.start, numbers.stop, WINDOW):
         window = range(first, min(first + WINDOW, numbers.stop))
         with reading(engine) as connection:
             hundreds = connection.execute(incomplete, {"start": window.start, "stop": window.stop}).all()
         left = [number for first, done in hundreds for number in _missing(first, done, window)]
         for at in range(0, len(left), piece):
-            waiting = _contacts(run, contact.c.number.in_(left[at : at + piece]))
             with reading(engine) as connection:
-                found = _with_outputs(connection, run, earlier, connection.execute(waiting).all())
+                rows = read(connection, {"numbers": left[at : at + piece]})
+                found = _with_outputs(connection, run, earlier, rows)
             yield found
 
 
@@ -175,7 +176,7 @@ def _contacts(run: RunRecord, *where: ColumnElement[bool]) -> Select[int, str]:
 
 
 def _with_outputs(
-    connection: Connection, run: RunRecord, earlier: Sequence[StepRecord], rows: Sequence[Row[int, str]]
+    connection: Connection, run: RunRecord, earlier: Sequence[StepRecord], rows: Sequence[tuple[int, str]]
 ) -> list[PendingContact]:
     """The contacts whose workflow goes on; the others are more quickly sorted out by the piece."""
     outputs, stopped = earlier_outcomes(connection, run.key, earlier, [row[0] for row in rows])

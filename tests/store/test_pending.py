@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.outcome import Outcome, Status
@@ -190,6 +192,43 @@ def test_left_over(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         retried = {n for n, done in made.items() if done is FAILED and on_failure == "stop"}
         left = [n for n in reached if first <= n < stop and (n not in made or n in retried)]
         assert left == found, f"case {case} of seed {seed}"
+
+
+@pytest.fixture
+def short_texts(database: Engine) -> Iterator[None]:
+    """SQLite makes no text of more than 5,000 bytes here; by itself it makes 1 GB."""
+
+    def limit(connection: Any, *_: object) -> None:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 5_000)
+
+    event.listen(database, "checkout", limit)
+    yield
+    event.remove(database, "checkout", limit)
+    database.dispose()
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("short_texts")
+@pytest.mark.parametrize("execution", [1, 2])
+def test_more_than_a_text_holds(database: Engine, execution: int) -> None:
+    """A piece whose contacts are too large to be read as one text is read all the same."""
+    rows = [row(number)._replace(data=f'{{"_id":"{"x" * 1_000}{number}"}}') for number in range(20)]
+    run = snapshot(database, begin(database), rows)
+    run = begin(database) if execution == 2 else run
+
+    (piece,) = pending(database, run, declare(database, run, "a"), range(20))
+    assert [one.data for one in rows] == [contact.data for contact in piece]
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("data", ["\x1e", "1\x1f", '{"_id":"\x1e1\x1f"}', "\x1e1\x1f{}"])
+def test_data_of_others(database: Engine, data: str) -> None:
+    """What somebody else wrote for a contact's data is this contact's, whatever control characters are in it."""
+    rows = [row(0), row(1)._replace(data=data), row(2)]
+    run = snapshot(database, begin(database), rows)
+
+    (piece,) = pending(database, run, declare(database, run, "a"), range(3))
+    assert [(n, one.data) for n, one in enumerate(rows)] == [(one.number, one.data) for one in piece]
 
 
 def test_writers_between_pieces(database: Engine) -> None:
