@@ -74,14 +74,24 @@ def _fetch_batch(
         decided = decide(step, condition, values)
         return mock.outcome(target, values) if decided is None and run.record.simulate else decided
 
+    pieces = pending(run.database, run.record, number, batch_range(run.record, batch.number), PIECE)
+    turns = run.turns(step.node)
     try:
-        for piece in pending(run.database, run.record, number, batch_range(run.record, batch.number), PIECE):
-            feed.put(_calls(piece, target, reads, writer, without_request))
-            _collect(run, feed, writer, wait=False)
-            while feed.outstanding and feed.outstanding + len(writer.rows) > ahead:
+        more = True
+        while more:
+            with turns:
+                run.check_not_stopped()
+                more = False
+                for piece in pieces:
+                    feed.put(_calls(piece, target, reads, writer, without_request))
+                    _collect(run, feed, writer, wait=False)
+                    while feed.outstanding + len(writer.rows) > ahead and not turns.is_over():
+                        _collect(run, feed, writer)
+                    if more := turns.is_over():
+                        break
+            while feed.outstanding:  # what waits for its turn has nothing under way, and nothing unwritten
                 _collect(run, feed, writer)
-        while feed.outstanding:
-            _collect(run, feed, writer)
+            writer.write()
     finally:
         if feed.outstanding and not feed.stopped:
             feed.stop()

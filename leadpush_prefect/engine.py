@@ -15,7 +15,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
-from contextlib import suppress
 from contextvars import Context
 from time import monotonic
 from typing import Any
@@ -196,7 +195,8 @@ class Engine:
         self._transports: dict[Hashable, AiohttpTransport] = {}
         self._feeds: set[Feed] = set()
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="leadpush-engine", daemon=True)
+        self._over = asyncio.Event()
+        self._thread = threading.Thread(target=self._run_loop, name="leadpush-engine", daemon=True)
         self._thread.start()
 
     def feed(
@@ -255,15 +255,18 @@ class Engine:
         done.wait()
 
     def shut_down(self) -> None:
-        """Close all connections and end the thread."""
-        if not self._thread.is_alive():
-            return
-        with suppress(TimeoutError):  # the process ends all the same
-            asyncio.run_coroutine_threadsafe(self._close(), self.loop).result(SHUTDOWN_SECONDS)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(SHUTDOWN_SECONDS)
+        """Close all connections and end the thread. One that takes longer than `SHUTDOWN_SECONDS` is not waited
+        for, and ends all the same."""
+        if self._thread.is_alive():
+            self.call_soon(self._over.set)
+            self._thread.join(SHUTDOWN_SECONDS)
 
-    async def _close(self) -> None:
+    def _run_loop(self) -> None:
+        self.loop.run_until_complete(self._live())
+        self.loop.close()
+
+    async def _live(self) -> None:
+        await self._over.wait()
         with self._lock:
             for feed in self._feeds:
                 feed.mark_stopped()

@@ -21,8 +21,9 @@ from leadpush_prefect.context import workspace_values
 from leadpush_prefect.errors import LeadpushError, RunBusy, RunStopped
 from leadpush_prefect.full_collections import spare_existing_objects, spare_no_more
 from leadpush_prefect.loading import load_block
-from leadpush_prefect.store.database import open_database
+from leadpush_prefect.store.database import open_database, works_in_process
 from leadpush_prefect.store.runs import RunRecord, find_run
+from leadpush_prefect.turns import Turns
 from leadpush_prefect.worker_process import end_with_parent
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class OpenRun:
     is_here: bool = True
     report: bool = True
     _said: set[str] = field(default_factory=set)
+    _turns: dict[str, Turns] = field(default_factory=dict)
     _at_work: int = 0
     _look_at: float = 0.0
 
@@ -105,6 +107,17 @@ class OpenRun:
         deadline = monotonic() + seconds
         while self._at_work and monotonic() < deadline:
             sleep(0.02)
+
+    def turns(self, node: str) -> Turns:
+        """Of a node's batches in this process, for reading contacts.
+
+        Where the database works in this process, two batches that read at once take Python's lock from each other
+        and gain nothing, for one keeps the endpoint busy. Where it is a server, they wait for it side by side.
+        """
+        if not works_in_process(self.database):
+            return Turns()
+        with _lock:
+            return self._turns.setdefault(node, Turns())
 
     def count(self, node: str, done: int, failed: int = 0) -> None:
         """A node is done with so many more contacts; several batches are at work in threads."""

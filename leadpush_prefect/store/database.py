@@ -47,6 +47,7 @@ __all__ = [
     "insert_rows",
     "open_database",
     "reading",
+    "works_in_process",
     "writing",
 ]
 
@@ -97,6 +98,11 @@ def open_database(url: str | URL, connect_args: Mapping[str, object] = {}) -> En
         if key not in _engines:
             _engines[key] = _prepared(address, connect_args)
         return _engines[key]
+
+
+def works_in_process(engine: Engine) -> bool:
+    """Whether the database's work is done in this process, and none is waited for."""
+    return engine.dialect.name == "sqlite"
 
 
 @contextmanager

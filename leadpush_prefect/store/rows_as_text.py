@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, Text, cast, func, select
 from sqlalchemy.exc import DBAPIError
 
+from leadpush_prefect.store.database import works_in_process
+
 __all__ = ["reader"]
 
 Read = Callable[[Connection, Mapping[str, Any]], list[tuple[int, str]]]
@@ -42,7 +44,7 @@ def reader(engine: Engine, rows: Select[int, str]) -> Read:
             return by_row(connection, parameters)
         return found if len(found) == count else by_row(connection, parameters)
 
-    if engine.dialect.name != "sqlite":
+    if not works_in_process(engine):
         return by_row
     number, text = rows.subquery().c
     record = cast(number, Text).concat(UNIT).concat(text)

@@ -4,6 +4,7 @@ one."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -99,6 +100,23 @@ def test_one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(made) == 16
     assert len({id(engine) for engine in made}) == 1
     made[0].shut_down()
+    assert made[0].loop.is_closed()
+
+
+def test_an_engine_that_nobody_waits_for(monkeypatch: pytest.MonkeyPatch, acme: Workspace) -> None:
+    """It ends all the same, and closes its connections: none is left for the collector to complain of."""
+    monkeypatch.setattr(engines, "_engine", None)
+    monkeypatch.setattr(engines, "SHUTDOWN_SECONDS", 0.0)
+    with RawServer(respond()) as server:
+        context = CampaignContext(workspace=acme, campaign="c", contact={"_id": "7", "attributes": {}})
+        assert ApiEndpoint(url=server.url).call(context) == {}
+        mine = engines.engine()
+        mine.shut_down()
+        mine._thread.join(10)
+        assert mine.loop.is_closed()
+        del mine
+        monkeypatch.undo()
+        gc.collect()
 
 
 def test_max_concurrency(acme: Workspace) -> None:
@@ -225,3 +243,29 @@ def test_a_request_that_cannot_be_prepared(acme: Workspace, monkeypatch: pytest.
     with pytest.raises(Exception, match="unexpected_error") as failed:
         endpoint.call(CampaignContext(workspace=acme, campaign="c", contact={"id": 1}))
     assert "ZeroDivisionError while the request was prepared" in str(failed.value)
+
+
+def test_a_batch_that_waits_for_its_next_attempts_holds_up_no_other(acme: Workspace) -> None:
+    """A batch reads on when another one's requests wait: the API refuses the first batch until it sees the second."""
+    second_is_there = asyncio.Event()
+
+    async def answer(request: Request) -> bytes:
+        if int(request.target[1:]) >= 1_000:
+            second_is_there.set()
+        if second_is_there.is_set():
+            return respond()
+        return respond(status=429, headers=[("Retry-After", "1")])
+
+    with RawServer(each(answer)) as server:
+        endpoint = ApiEndpoint(url=server.url + "/{{ contact._id }}", max_attempts=6)
+
+        def body() -> Any:
+            with CampaignRun.start("c", workspace=acme, audience=people(2_000), batches=2) as run:
+                first, second = run.batches()
+                done = fetch_api_data.submit(first, endpoint, output_key="a")
+                server.wait_until(lambda: len(server.requests) > 16)
+                fetch_api_data.submit(second, endpoint, output_key="a")
+                assert done.state.is_running()
+                return run.finish()
+
+        assert run_flow(body, workers=2).name == "Completed"
