@@ -28,7 +28,7 @@ from leadpush_prefect.contact import InvalidRow
 from leadpush_prefect.engine import engine
 from leadpush_prefect.errors import BlockInvalid, LeadpushError, RunBusy, RunIncomplete
 from leadpush_prefect.interruption import leave_on_sigterm, restore_sigterm, wait_for
-from leadpush_prefect.open_runs import OpenRun, add_run, database_of, forget_run, refuse_if_open
+from leadpush_prefect.open_runs import OpenRun, add_run, beginning, database_of, forget_run, refuse_if_open
 from leadpush_prefect.other_processes import check_task_runner, works_in_threads
 from leadpush_prefect.outcome import Failure
 from leadpush_prefect.run_lease import RunLease, watch_holder
@@ -165,9 +165,10 @@ class CampaignRun:
             contacts = usable(audience.rows(), skip_invalid=skip_invalid, on_invalid=invalid)
             contacts = islice(contacts, limit) if limit else contacts
             most = IN_THREADS if works_in_threads() else IN_PROCESSES
-            record = snapshot(
-                database, record, contacts, batches=batches, most=most, invalid=lambda: invalid.count
-            )
+            with beginning():
+                record = snapshot(
+                    database, record, contacts, batches=batches, most=most, invalid=lambda: invalid.count
+                )
             invalid.log()
             _log_beginning(record)
         except BaseException:

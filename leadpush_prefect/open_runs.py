@@ -29,7 +29,16 @@ from leadpush_prefect.worker_process import end_with_parent
 if TYPE_CHECKING:
     from leadpush_prefect.events import EndpointHealth
 
-__all__ = ["OpenRun", "add_run", "database_of", "find_open_run", "forget_run", "open_run", "refuse_if_open"]
+__all__ = [
+    "OpenRun",
+    "add_run",
+    "beginning",
+    "database_of",
+    "find_open_run",
+    "forget_run",
+    "open_run",
+    "refuse_if_open",
+]
 
 LOOK_SECONDS = 1.0
 """How often a process that is not the flow's asks the database whether the run still goes on."""
@@ -143,6 +152,18 @@ _runs: dict[str, OpenRun] = {}
 _lock = threading.Lock()
 
 
+@contextmanager
+def beginning() -> Iterator[None]:
+    """A run is beginning in this process, and reads its audience."""
+    with _lock:
+        spare_existing_objects()
+    try:
+        yield
+    finally:
+        with _lock:
+            spare_no_more()
+
+
 def add_run(run: OpenRun) -> None:
     """Make a run known in this process.
 
@@ -177,7 +198,6 @@ def forget_run(run: OpenRun) -> None:
     with _lock:
         if _runs.get(run.record.run_id) is run:
             del _runs[run.record.run_id]
-        if not _runs:
             spare_no_more()
 
 
@@ -205,8 +225,9 @@ def open_run(run_id: str, workspace: str) -> OpenRun:
     run.check_not_stopped()
     if not run.is_here:
         with _lock:
-            _runs[run_id] = run
-            spare_existing_objects()
+            if _runs.get(run_id) is not run:
+                _runs[run_id] = run
+                spare_existing_objects()
     return run
 
 

@@ -47,6 +47,21 @@ def test_while_a_run_is_open(acme: Workspace, api: RawServer) -> None:
     assert before() is None
 
 
+def test_while_the_audience_is_read(acme: Workspace) -> None:
+    """A large one would have Python do it again and again; an audience that fails leaves all as it was."""
+    frozen: list[int] = []
+
+    def people() -> Iterator[dict[str, int]]:
+        frozen.append(gc.get_freeze_count())
+        yield {"id": 1}
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        CampaignRun.start("c", workspace=acme, audience=Audience.from_contacts(people()))
+    assert frozen[0] > 0
+    assert gc.get_freeze_count() == 0
+
+
 def test_after_the_last_of_several(acme: Workspace) -> None:
     """It ends with the last run of the process, and also where a run fails."""
     with pytest.raises(RunIncomplete), start(acme, "outer"):
