@@ -76,19 +76,24 @@ def _fetch_batch(
 
     pieces = pending(run.database, run.record, number, batch_range(run.record, batch.number), PIECE)
     turns = run.turns(step.node)
+
+    def feed_in_turn() -> bool:
+        """Whether there may be more contacts when the turn is over."""
+        with turns:
+            run.check_not_stopped()
+            for piece in pieces:
+                feed.put(_calls(piece, target, reads, writer, without_request))
+                _collect(run, feed, writer, wait=False)
+                while feed.outstanding + len(writer.rows) > ahead and not turns.is_over():
+                    _collect(run, feed, writer)
+                if turns.is_over():
+                    return True
+        return False
+
     try:
         more = True
         while more:
-            with turns:
-                run.check_not_stopped()
-                more = False
-                for piece in pieces:
-                    feed.put(_calls(piece, target, reads, writer, without_request))
-                    _collect(run, feed, writer, wait=False)
-                    while feed.outstanding + len(writer.rows) > ahead and not turns.is_over():
-                        _collect(run, feed, writer)
-                    if more := turns.is_over():
-                        break
+            more = feed_in_turn()
             while feed.outstanding:  # what waits for its turn has nothing under way, and nothing unwritten
                 _collect(run, feed, writer)
             writer.write()

@@ -1,4 +1,4 @@
-"""While a run is begun or open, Python's full garbage collections do not go through what was there before it.
+"""While a run begins or is open, Python's full garbage collections do not go through what was there before it.
 
 Prefect and what it imports are some 300,000 objects, which stay. To go through them takes 0.15 s, in which nothing is
 sent; and the contacts in flight make Python do it again and again: 5 to 6 us a contact. A cycle that was garbage already
