@@ -11,7 +11,6 @@ import gc
 
 __all__ = ["spare_existing_objects", "spare_no_more"]
 
-_wanted = 0
 _spared = False
 
 
@@ -21,17 +20,15 @@ def spare_existing_objects() -> None:
     Its source is [`gc.freeze`](https://docs.python.org/3/library/gc.html#gc.freeze). Whoever calls it sees that no other
     thread does.
     """
-    global _wanted, _spared
-    _wanted += 1
-    if _wanted == 1 and not gc.get_freeze_count():
+    global _spared
+    if not gc.get_freeze_count():
         gc.freeze()
         _spared = True
 
 
 def spare_no_more() -> None:
-    """Go through all objects again, when this was called as often as the other."""
-    global _wanted, _spared
-    _wanted -= 1
-    if _spared and not _wanted:
+    """Go through all objects again."""
+    global _spared
+    if _spared:
         gc.unfreeze()
         _spared = False

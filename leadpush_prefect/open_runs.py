@@ -149,19 +149,28 @@ class OpenRun:
 
 
 _runs: dict[str, OpenRun] = {}
+_beginning: set[int] = set()  # the threads in which a run begins
 _lock = threading.Lock()
 
 
 @contextmanager
 def beginning() -> Iterator[None]:
-    """A run is beginning in this process, and reads its audience."""
+    """A run begins in this thread, and reads its audience."""
+    me = threading.get_ident()
     with _lock:
+        _beginning.add(me)
         spare_existing_objects()
     try:
         yield
     finally:
         with _lock:
-            spare_no_more()
+            _beginning.discard(me)
+            _spare_no_more_if_idle()
+
+
+def _spare_no_more_if_idle() -> None:
+    if not _runs and not _beginning:
+        spare_no_more()
 
 
 def add_run(run: OpenRun) -> None:
@@ -198,7 +207,7 @@ def forget_run(run: OpenRun) -> None:
     with _lock:
         if _runs.get(run.record.run_id) is run:
             del _runs[run.record.run_id]
-            spare_no_more()
+        _spare_no_more_if_idle()
 
 
 def find_open_run(run_id: str) -> OpenRun | None:
@@ -225,9 +234,8 @@ def open_run(run_id: str, workspace: str) -> OpenRun:
     run.check_not_stopped()
     if not run.is_here:
         with _lock:
-            if _runs.get(run_id) is not run:
-                _runs[run_id] = run
-                spare_existing_objects()
+            _runs[run_id] = run
+            spare_existing_objects()
     return run
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from leadpush_prefect import (
     open_runs,
     render_template,
 )
+from leadpush_prefect.full_collections import spare_no_more
 
 
 def people(count: int) -> Audience:
@@ -34,6 +36,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
 
     yield forget
     runs.clear()
+    spare_no_more()  # these runs do not end in this process
 
 
 def test_a_stop_is_seen_elsewhere(acme: Workspace, elsewhere: Callable[[], None]) -> None:
@@ -60,3 +63,22 @@ def test_a_stop_is_seen_elsewhere(acme: Workspace, elsewhere: Callable[[], None]
         run.finish()
     with pytest.raises(RunStopped, match="has ended"):
         list(kept[0].contexts())
+
+
+def test_executed_where_it_was_known_from_the_database(
+    acme: Workspace, elsewhere: Callable[[], None]
+) -> None:
+    """When it ends there, the process is as it was: its garbage is collected again."""
+
+    def start() -> Any:
+        return CampaignRun.start("c", workspace="acme", audience=people(3), run_id="r")
+
+    with pytest.raises(ZeroDivisionError), start() as run:
+        elsewhere()
+        next(run.batches()[0].contexts())
+        raise ZeroDivisionError
+    with start() as run:
+        assert gc.get_freeze_count() > 0
+        render_template.fn(run.batches()[0], "Hi", output_key="m")
+        run.finish()
+    assert gc.get_freeze_count() == 0
