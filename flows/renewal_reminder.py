@@ -29,7 +29,7 @@ def renewal_reminder(
     """Remind customers of their renewal.
 
     Args:
-        audience: Who gets the message. Unsubscribed contacts are skipped.
+        audience: Who gets the message. Its column `subscribed` says who may be asked; the others are skipped.
         workspace: The name of the Workspace that holds the endpoints and the limits.
         limit: How many contacts at most; 0 means all.
         run_id: Continue the run with this id; empty means this flow run's own.

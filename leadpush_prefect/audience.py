@@ -15,6 +15,8 @@ from os import PathLike
 from typing import IO, Any
 from uuid import UUID
 
+from leadpush_prefect.consent import Consent
+from leadpush_prefect.consent_columns import ConsentColumns, UnclearAnswer
 from leadpush_prefect.contact import ContactRow, InvalidRow
 from leadpush_prefect.errors import AudienceInvalid
 from leadpush_prefect.json_text import from_json, to_json, to_text
@@ -33,20 +35,20 @@ MAX_ROW_LENGTH = 10_000_000
 
 SKIPPED = 1_000_000
 
-# The only spellings of `subscribed`, in lower case. An empty one is taken for true.
-_SUBSCRIBED = {"true": True, "1": True, "": True, "false": False, "0": False}
-
 
 class _Unusable(Exception):
     """What is wrong with a row, as a sentence."""
 
 
-def read_csv(path: str | PathLike[str], *, id: str = "") -> Iterator[ContactRow | InvalidRow]:
+def read_csv(
+    path: str | PathLike[str], *, id: str = "", consent: ConsentColumns | None = None
+) -> Iterator[ContactRow | InvalidRow]:
     """The contacts of a CSV file (RFC 4180, UTF-8, a header); every attribute is text.
 
     Args:
         path: The file.
         id: The column of the ids; empty for the first of `_id`, `uuid` and `id` that is there.
+        consent: Which columns say who may be asked, and which of them were met.
 
     Raises:
         AudienceInvalid: when the first row is asked for, if the file cannot be read, or its header cannot be
@@ -56,7 +58,7 @@ def read_csv(path: str | PathLike[str], *, id: str = "") -> Iterator[ContactRow 
     with _opened(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         lines = _Lines(file)
         reader = csv.reader(lines, strict=True)
-        columns = _Columns(_header(reader, path), id, str(path))
+        columns = _Columns(_header(reader, path), id, str(path), consent or ConsentColumns(source=str(path)))
         while True:
             place = lines.begin_row()
             row = _next_row(reader)
@@ -66,16 +68,20 @@ def read_csv(path: str | PathLike[str], *, id: str = "") -> Iterator[ContactRow 
                 yield InvalidRow(place, row) if isinstance(row, str) else columns.read(row, place)
 
 
-def read_jsonl(path: str | PathLike[str], *, id: str = "") -> Iterator[ContactRow | InvalidRow]:
+def read_jsonl(
+    path: str | PathLike[str], *, id: str = "", consent: ConsentColumns | None = None
+) -> Iterator[ContactRow | InvalidRow]:
     """The contacts of a file with a JSON object per line, in Leadpush's shape or flat; see `read_contacts`.
 
     Args:
         path: The file.
         id: The key of the ids; empty for the first of `_id`, `uuid` and `id` that is there.
+        consent: As in `read_contacts`.
 
     Raises:
         AudienceInvalid: when the first row is asked for, if the file cannot be read.
     """
+    keys = _Keys(id, consent or ConsentColumns(source=str(path)))
     with _opened(path, mode="rb") as file:
         lines = _Lines(file)
         while True:
@@ -86,14 +92,18 @@ def read_jsonl(path: str | PathLike[str], *, id: str = "") -> Iterator[ContactRo
                 yield InvalidRow(place, str(error))
                 continue
             if line is None:
-                return
+                return keys.end()
             text = line.removeprefix(b"\xef\xbb\xbf") if place == "line 1" else line
             if text.strip():
-                yield _row(_json_contact, text, id, place)
+                yield _row(keys.read_json, text, place)
 
 
 def read_rows(
-    columns: Iterable[str], rows: Iterable[Sequence[Any]], *, id: str = ""
+    columns: Iterable[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    id: str = "",
+    consent: ConsentColumns | None = None,
 ) -> Iterator[ContactRow | InvalidRow]:
     """The contacts of a query's result; attributes have the database's types.
 
@@ -103,6 +113,7 @@ def read_rows(
         columns: The columns' names.
         rows: A value per column.
         id: The column of the ids; empty for the first of `_id`, `uuid` and `id` that is there.
+        consent: Which columns say who may be asked, and which of them were met.
 
     Raises:
         AudienceInvalid: when the first row is asked for, if the columns cannot be used.
@@ -110,29 +121,35 @@ def read_rows(
     >>> [row.data for row in read_rows(["id", "plan"], [(1, "pro")])]
     ['{"_id":"1","uuid":"1","subscribed":true,"attributes":{"plan":"pro"}}']
     """
-    table = _Columns(list(columns), id, "the query")
+    table = _Columns(list(columns), id, "the query", consent or ConsentColumns(source="the query"))
     for number, row in enumerate(rows, 1):
         yield table.read(row, f"row {number}")
 
 
 def read_contacts(
-    contacts: Iterable[Mapping[str, Any]], *, id: str = ""
+    contacts: Iterable[Mapping[str, Any]], *, id: str = "", consent: ConsentColumns | None = None
 ) -> Iterator[ContactRow | InvalidRow]:
     """The contacts of an iterable of mappings.
 
     With a key `attributes` (an object, or its JSON text) a mapping has Leadpush's shape: `_id` or `uuid`,
-    `subscribed`, and whatever else, which is kept. Without one it is flat: all but the id and `subscribed`
-    are attributes.
+    `subscribed`, and whatever else, which is kept. Without one it is flat: all but the id and the consent
+    columns are attributes. Consent columns are looked for among the attributes too.
 
     Args:
         contacts: The mappings.
         id: The key of the ids; empty for the first of `_id`, `uuid` and `id` that is there.
+        consent: Which keys say who may be asked, and which of them were met.
+
+    Raises:
+        AudienceInvalid: if a key looks like consent and is not named, or a named one is in no mapping.
 
     >>> [row.data for row in read_contacts([{"_id": "a", "subscribed": False, "plan": "pro"}])]
     ['{"_id":"a","uuid":"a","subscribed":false,"attributes":{"plan":"pro"}}']
     """
+    keys = _Keys(id, consent or ConsentColumns(source="the audience"))
     for number, contact in enumerate(contacts, 1):
-        yield _row(_contact, contact, id, f"item {number}")
+        yield _row(keys.read, contact, f"item {number}")
+    keys.end()
 
 
 def usable(
@@ -252,28 +269,80 @@ def _next_row(reader: Iterator[list[str]]) -> list[str] | str | None:
 
 
 class _Columns:
-    """Where the id, `subscribed` and the attributes stand in a row, found once for the whole table."""
+    """Where the id, consent and the attributes stand in a row, found once for the whole table."""
 
-    def __init__(self, names: Sequence[str], id: str, source: str) -> None:
+    def __init__(self, names: Sequence[str], id: str, source: str, consent: ConsentColumns) -> None:
         _check_names(names, source)
         self._count = len(names)
         self._id = _id_column(names, id, source)
-        rest = [index for index in range(len(names)) if index != self._id]
-        self._subscribed = next((index for index in rest if names[index] == "subscribed"), None)
-        self._attributes = [(names[index], index) for index in rest if index != self._subscribed]
+        consent.leave_out(names[self._id])
+        self._consent = consent.of_table(names)
+        taken = {self._id, *self._consent.places}
+        self._attributes = [(name, index) for index, name in enumerate(names) if index not in taken]
 
     def read(self, row: Sequence[Any], place: str) -> ContactRow | InvalidRow:
-        return _row(self._contact, row, "", place)
+        return _row(self._contact, row, place)
 
-    def _contact(self, row: Sequence[Any], _id: str) -> _Parts:
+    def _contact(self, row: Sequence[Any]) -> _Parts:
         if len(row) != self._count:
             raise _Unusable(f"It has {len(row)} columns, and the header {self._count}.")
-        subscribed = "" if self._subscribed is None else row[self._subscribed]
-        return row[self._id], subscribed, {name: row[index] for name, index in self._attributes}, {}
+        consent = self._consent.of_row(row)
+        return row[self._id], consent, {name: row[index] for name, index in self._attributes}, {}
 
 
-# The id, `subscribed`, the attributes, and what else Leadpush's shape has; nothing checked yet.
-_Parts = tuple[Any, Any, dict[str, Any], dict[str, Any]]
+class _Keys:
+    """Where the id and consent stand among the keys of a mapping, each of which may have others."""
+
+    def __init__(self, id: str, consent: ConsentColumns) -> None:
+        self._ids = [id] if id else ID_KEYS
+        self._consent = consent
+        consent.leave_out(id)
+        self._read = 0
+
+    def read_json(self, text: bytes) -> _Parts:
+        try:
+            value = from_json(text)
+        except ValueError as error:
+            raise _Unusable(f"It is not JSON: {error}.") from None
+        return self.read(value)
+
+    def read(self, value: Any) -> _Parts:
+        if not isinstance(value, (dict, Mapping)):
+            raise _Unusable("It is not an object.")
+        self._read += 1
+        rest = dict(value)
+        key = self._id_key(rest)
+        id = rest[key]
+        if "attributes" in rest:
+            attributes = _attributes(rest.pop("attributes"))
+            consent = self._consent.of_keys(rest, attributes)
+            self._consent.take_from(rest)
+            return id, consent, attributes, rest
+        del rest[key]
+        consent = self._consent.of_keys(rest)
+        self._consent.take_from(rest)
+        return id, consent, rest, {}
+
+    def end(self) -> None:
+        """All were read.
+
+        Raises:
+            AudienceInvalid: if the audience names a key for consent that none had.
+        """
+        if self._read:
+            self._consent.refuse_missing()
+
+    def _id_key(self, value: Mapping[str, Any]) -> str:
+        for key in self._ids:
+            if key in value:
+                return key
+        raise _Unusable(
+            f"It has no key {' or '.join(self._ids) if len(self._ids) == 1 else '_id, uuid or id'}."
+        )
+
+
+# The id, consent, the attributes, and what else Leadpush's shape has; nothing else checked yet.
+_Parts = tuple[Any, Consent, dict[str, Any], dict[str, Any]]
 
 
 def _check_names(names: Sequence[str], source: str) -> None:
@@ -297,32 +366,6 @@ def _id_column(names: Sequence[str], id: str, source: str) -> int:
     )
 
 
-def _json_contact(text: bytes, id: str) -> _Parts:
-    try:
-        value = from_json(text)
-    except ValueError as error:
-        raise _Unusable(f"It is not JSON: {error}.") from None
-    return _contact(value, id)
-
-
-def _contact(value: Any, id: str) -> _Parts:
-    if not isinstance(value, (dict, Mapping)):
-        raise _Unusable("It is not an object.")
-    rest = dict(value)
-    key = _id_key(value, id)
-    subscribed = rest.pop("subscribed", None)
-    if "attributes" in rest:
-        return value[key], subscribed, _attributes(rest.pop("attributes")), rest
-    return rest.pop(key), subscribed, rest, {}
-
-
-def _id_key(value: Mapping[str, Any], id: str) -> str:
-    for key in [id] if id else ID_KEYS:
-        if key in value:
-            return key
-    raise _Unusable(f"It has no key {id or '_id, uuid or id'}.")
-
-
 def _attributes(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         try:
@@ -336,19 +379,18 @@ def _attributes(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-def _row(parse: Callable[[Any, str], _Parts], raw: Any, id: str, place: str) -> ContactRow | InvalidRow:
+def _row(parse: Callable[[Any], _Parts], raw: Any, place: str) -> ContactRow | InvalidRow:
     try:
-        found, subscribed, attributes, rest = parse(raw, id)
+        found, consent, attributes, rest = parse(raw)
         contact_id = _id_text(found)
-        is_subscribed = _is_subscribed(subscribed)
         contact = {
             "_id": contact_id,
             "uuid": contact_id,
-            "subscribed": is_subscribed,
+            "subscribed": consent.is_subscribed,
             "attributes": attributes,
         }
-        return ContactRow(contact_id, is_subscribed, _data({**rest, **contact} if rest else contact), place)
-    except _Unusable as error:
+        return ContactRow(contact_id, consent, _data({**rest, **contact} if rest else contact), place)
+    except (_Unusable, UnclearAnswer) as error:
         return InvalidRow(place, str(error))
 
 
@@ -370,24 +412,6 @@ def _text_or_number(value: Any) -> str:
         with suppress(TypeError, ValueError):  # a Decimal that is no number, an int of more than 4,300 digits
             return to_text(value)
     raise _Unusable("Its id is neither text nor a number.")
-
-
-def _is_subscribed(value: Any) -> bool:
-    if value is None or (type(value) is str and not value):  # as most are
-        return True
-    if isinstance(value, bool):
-        return value
-    text = value if isinstance(value, str) else _number_text(value)
-    found = _SUBSCRIBED.get(text.lower()) if len(text) < 10 else None
-    if found is None:
-        raise _Unusable("Its subscribed is none of true, false, 1 and 0.")
-    return found
-
-
-def _number_text(value: Any) -> str:
-    with suppress(ValueError):  # an int of more than 4,300 digits
-        return str(value)
-    return "no such number"
 
 
 def _data(contact: dict[str, Any]) -> str:

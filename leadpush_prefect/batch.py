@@ -14,7 +14,7 @@ from leadpush_prefect.context import CampaignContext, check_identifier
 from leadpush_prefect.errors import Reason, StepRefused
 from leadpush_prefect.json_text import NestedTooDeeply, check_json, to_json
 from leadpush_prefect.open_runs import OpenRun, open_run
-from leadpush_prefect.outcome import Outcome, Status
+from leadpush_prefect.outcome import WITHDRAWN, Outcome, Status
 from leadpush_prefect.store.active import active
 from leadpush_prefect.store.contacts import contact_number
 from leadpush_prefect.store.database import reading
@@ -137,7 +137,10 @@ def skip_unstored(run: OpenRun) -> None:
     for node, batch, _ in unreached(database, record):
         if node in stores and batch in read:
             for piece in pending(database, record, stores[node], batch_range(record, batch), WRITE_PIECE):
-                skipped = [(contact.number, Outcome(Status.SKIPPED)) for contact in piece]
+                skipped = [
+                    (contact.number, WITHDRAWN if contact.is_withdrawn else Outcome(Status.SKIPPED))
+                    for contact in piece
+                ]
                 write_outcomes(database, record.key, stores[node], skipped, record.execution)
 
 
@@ -163,6 +166,7 @@ def _context(run: OpenRun, contact: PendingContact, stores: _Stores) -> Campaign
         workflow={key: stored_json(text) for key, text in contact.outputs.items()},
         simulate=run.record.simulate,
         origin=_Origin(contact.number, stores),
+        include_unsubscribed=run.record.include_unsubscribed,
     )
 
 

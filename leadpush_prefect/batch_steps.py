@@ -12,7 +12,7 @@ from leadpush_prefect.errors import RunStopped
 from leadpush_prefect.events import EndpointHealth
 from leadpush_prefect.fetch import Call
 from leadpush_prefect.open_runs import OpenRun, open_run
-from leadpush_prefect.outcome import Outcome
+from leadpush_prefect.outcome import WITHDRAWN, Outcome
 from leadpush_prefect.prepared import PreparedEndpoint
 from leadpush_prefect.simulation import Mock
 from leadpush_prefect.steps import Message, Step, condition_of, decide, message_template, render_values
@@ -21,6 +21,7 @@ from leadpush_prefect.store.pending import PendingContact, pending
 from leadpush_prefect.store.reading import stored_contact, stored_json
 from leadpush_prefect.store.runs import batch_range
 from leadpush_prefect.store.steps import declare_step
+from leadpush_prefect.templates import Condition, Template
 
 __all__ = ["Counts", "fetch_batch", "render_batch"]
 
@@ -122,6 +123,9 @@ def _calls(
 ) -> Iterator[tuple[int, Call]]:
     """The contacts that need a request; the outcomes of the others are the writer's at once."""
     for contact in piece:
+        if contact.is_withdrawn:
+            writer.add([(contact.number, WITHDRAWN)])
+            continue
         values = reads.values(contact)
         outcome = without_request(values)
         if outcome is None:
@@ -156,11 +160,23 @@ def render_batch(batch: Batch, template: Message, step: Step, owner: str) -> Cou
     for piece in pending(run.database, run.record, number, batch_range(run.record, batch.number), PIECE):
         run.check_not_stopped()
         for contact in piece:
-            values = reads.values(contact)
-            outcome = decide(step, condition, values) or render_values(message, is_text, values)
-            writer.add([(contact.number, outcome)])
+            writer.add([(contact.number, _rendered(contact, reads, step, condition, message, is_text))])
         writer.write()
     return writer.counts
+
+
+def _rendered(
+    contact: PendingContact,
+    reads: _Reads,
+    step: Step,
+    condition: Condition | None,
+    message: Template,
+    is_text: bool,
+) -> Outcome:
+    if contact.is_withdrawn:
+        return WITHDRAWN
+    values = reads.values(contact)
+    return decide(step, condition, values) or render_values(message, is_text, values)
 
 
 def _begin(run: OpenRun, batch: Batch, step: Step, owner: str) -> int:
@@ -223,7 +239,7 @@ class _Writer:
         record = self.run.record
         write_outcomes(self.run.database, record.key, self.number, self.rows, record.execution)
         for _, outcome in self.rows:
-            code = outcome.failure.code if outcome.failure else str(outcome.status)
+            code = outcome.code or str(outcome.status)
             self.counts[code] = self.counts.get(code, 0) + 1
         failed = sum(outcome.failure is not None for _, outcome in self.rows)
         self.run.count(self.node, len(self.rows), failed)

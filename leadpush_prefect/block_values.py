@@ -18,7 +18,7 @@ def field_values(block: Block) -> dict[str, Any]:
     """All fields of a Block in their order, secrets in clear.
 
     >>> field_values(Audience(path="customers.csv"))
-    {'path': 'customers.csv', 'connector': '', 'query': '', 'id_column': ''}
+    {'path': 'customers.csv', 'connector': '', 'query': '', 'id_column': '', 'subscribed': '', 'unsubscribed': ''}
     """
     values = {name: getattr(block, name) for name in type(block).model_fields}
     return {name: _plain(value) for name, value in values.items()}

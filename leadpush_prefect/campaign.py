@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from contextvars import ContextVar, Token
+from datetime import UTC, datetime
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self
@@ -18,19 +19,23 @@ from prefect.futures import PrefectFuture
 from prefect.logging import get_logger, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed
+from sqlalchemy import Engine
 
 from leadpush_prefect.audience import usable
 from leadpush_prefect.batch import Batch, skip_unstored
 from leadpush_prefect.blocks import Audience, Workspace
 from leadpush_prefect.blocks.workspace import workspace_config
 from leadpush_prefect.config import WorkspaceConfig
-from leadpush_prefect.contact import InvalidRow
+from leadpush_prefect.consent_again import is_old, judge_snapshot
+from leadpush_prefect.consent_columns import ConsentColumns
+from leadpush_prefect.contact import ContactRow, InvalidRow
 from leadpush_prefect.engine import engine
 from leadpush_prefect.errors import BlockInvalid, LeadpushError, RunBusy, RunIncomplete
 from leadpush_prefect.interruption import leave_on_sigterm, restore_sigterm, wait_for
 from leadpush_prefect.open_runs import OpenRun, add_run, beginning, database_of, forget_run, refuse_if_open
 from leadpush_prefect.other_processes import check_task_runner, works_in_threads
 from leadpush_prefect.outcome import Failure
+from leadpush_prefect.reporting import consent_text, unsubscribed_text
 from leadpush_prefect.run_lease import RunLease, watch_holder
 from leadpush_prefect.run_reporter import RunReporter
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
@@ -38,7 +43,8 @@ from leadpush_prefect.store.reading import stored_json
 from leadpush_prefect.store.runs import RunRecord, batch_range, begin_run, finish_run
 from leadpush_prefect.store.snapshot import IN_PROCESSES, IN_THREADS, snapshot
 from leadpush_prefect.store.summary import RunSummary, is_complete, summarize, unreached
-from leadpush_prefect.visible import check_name, visible
+from leadpush_prefect.store.withdrawals import withdraw_unconfirmed
+from leadpush_prefect.visible import check_name, shortened, visible
 
 __all__ = ["CampaignRun", "current_run"]
 
@@ -103,6 +109,7 @@ class CampaignRun:
         include_unsubscribed: bool = False,
         simulate: bool = False,
         report: bool = True,
+        refresh_consent: bool | None = None,
     ) -> Self:
         """Begin a run, or its next execution: take the audience's contacts into the database.
 
@@ -110,7 +117,8 @@ class CampaignRun:
 
         A second execution (a retry of the flow run, or the same run id) goes on with the contacts of the
         first. It tries those without outcome, and those that failed where the workflow stops; never those
-        that were fetched, skipped, or failed at a step with `on_failure="continue"`.
+        that were fetched, skipped, or failed at a step with `on_failure="continue"`. Whoever is no longer subscribed,
+        or gone from the audience, is skipped (`not_subscribed`) at the steps still to come.
 
         Args:
             campaign: The campaign's name.
@@ -126,10 +134,13 @@ class CampaignRun:
                 skipped.
             simulate: Whether no request is ever sent, and each step answers with its `mock_response`.
             report: Whether the run writes a report, says in the log how far it is, and emits events.
+            refresh_consent: Whether a second execution reads the audience again to see who is still subscribed; by
+                default where consent was last read more than 24 hours ago.
 
         Raises:
             BlockInvalid: if the workspace or the audience has problems.
-            AudienceInvalid: naming the rows that cannot be used, or two with one id.
+            AudienceInvalid: naming the rows that cannot be used, or two with one id; or a column that looks like
+                consent, with the lines to choose from.
             RunBusy: if the run is being executed, here or elsewhere. One whose process has crashed is taken
                 over, after up to 10 s of watching where it cannot be seen at once.
             LeadpushError: if the run id belongs to another campaign, or the flow's tasks run in other processes
@@ -161,16 +172,26 @@ class CampaignRun:
                 holder=lease.identity,
                 dead=dead,
             )
-            invalid = _Invalid()
-            contacts = usable(audience.rows(), skip_invalid=skip_invalid, on_invalid=invalid)
-            contacts = islice(contacts, limit) if limit else contacts
-            most = IN_THREADS if works_in_threads() else IN_PROCESSES
+            invalid, columns = _Invalid(), audience.consent_columns(refuse=not include_unsubscribed)
+            contacts = usable(audience.rows(columns), skip_invalid=skip_invalid, on_invalid=invalid)
             with beginning():
-                record = snapshot(
-                    database, record, contacts, batches=batches, most=most, invalid=lambda: invalid.count
-                )
-            invalid.log()
+                if not record.batches:
+                    most = IN_THREADS if works_in_threads() else IN_PROCESSES
+                    contacts = islice(contacts, limit) if limit else contacts
+                    record = snapshot(
+                        database,
+                        record,
+                        contacts,
+                        batches=batches,
+                        most=most,
+                        invalid=lambda: invalid.count,
+                        consent=columns,
+                    )
+                elif not include_unsubscribed:
+                    record = _consent_again(database, record, audience, contacts, columns, refresh_consent)
             _log_beginning(record)
+            _log_ignored(columns)
+            invalid.log()
         except BaseException:
             lease.release()
             raise
@@ -397,13 +418,36 @@ class _Invalid:
             _logger().warning("%s rows of the audience were left out. %s", f"{self.count:,}", shown)
 
 
+def _consent_again(
+    database: Engine,
+    record: RunRecord,
+    audience: Audience,
+    contacts: Iterable[ContactRow],
+    columns: ConsentColumns,
+    refresh: bool | None,
+) -> RunRecord:
+    """Who of the snapshot may still be asked, at a later execution."""
+    if not record.consent:
+        record = judge_snapshot(database, record, audience.consent_columns())
+    if refresh is None:
+        refresh = is_old(record, datetime.now(UTC))
+    return withdraw_unconfirmed(database, record, contacts, columns) if refresh else record
+
+
 def _log_beginning(record: RunRecord) -> None:
     word = "simulated run" if record.simulate else "run"
     again = f", execution {record.execution}" if record.execution > 1 else ""
     _logger().info(
-        "Campaign %s, %s %s%s: %s contacts, %s to a batch.",
+        "Campaign %s, %s %s%s: %s contacts, %s to a batch; %s.",
         visible(record.campaign), word, visible(record.run_id), again, f"{record.contacts:,}", f"{record.batch_size:,}",
+        consent_text(record),
     )  # fmt: skip
+
+
+def _log_ignored(columns: ConsentColumns) -> None:
+    if columns.ignored:
+        shown = ", ".join(shortened(name) for name in islice(columns.ignored, SHOWN_INVALID_ROWS))
+        _logger().warning("Not read for consent, though it looks like it: %s.", shown)
 
 
 def _refuse_problems(audience: Audience) -> None:
@@ -412,7 +456,7 @@ def _refuse_problems(audience: Audience) -> None:
             f"audience is a {type(audience).__name__}, and must be an Audience, such as "
             "Audience.from_file(path) or Audience.from_contacts(contacts)."
         )
-    errors = [problem for problem in audience.problems() if problem.severity == "error"]
+    errors = [problem for problem in audience.field_problems() if problem.severity == "error"]
     if errors:
         raise BlockInvalid(f"Audience {audience.name}".strip(), errors)
 
@@ -420,7 +464,7 @@ def _refuse_problems(audience: Audience) -> None:
 def _state(summary: RunSummary) -> State[RunSummary]:
     failed = sum(sum(step.failed.values()) for step in summary.steps)
     name = "Simulated" if summary.simulate else "Completed"
-    parts = [f"{summary.contacts:,} contacts", f"{summary.unsubscribed:,} unsubscribed"]
+    parts = [f"{summary.contacts:,} contacts", unsubscribed_text(summary, "unsubscribed")]
     for step in summary.steps:
         parts.append(
             f"{step.node}: {step.fetched:,} fetched, {step.skipped:,} skipped, "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from leadpush_prefect.markdown import cell, code, link, prose, table
 from leadpush_prefect.outcome import Failure
-from leadpush_prefect.reporting import headline, reason_of
+from leadpush_prefect.reporting import consent_text, headline, reason_of
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.summary import RunSummary, StepSummary
 from leadpush_prefect.visible import shell_word
@@ -66,6 +66,7 @@ def report(
         f"**{cell(headline(summary))}**",
         f"Run {code(run.run_id)}{again}, workspace {cell(run.workspace or 'not saved')}, audience {cell(run.source)}, "
         f"begun {_time(run.started_at)}.",
+        cell(f"C{consent_text(run)[1:]}."),
         picture(run, summary),
         "## Steps",
         table(_STEP_COLUMNS, [_step_row(step, links) for step in summary.steps]),

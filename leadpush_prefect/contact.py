@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from leadpush_prefect.consent import Consent
+
 __all__ = ["ContactRow", "InvalidRow"]
 
 
@@ -12,15 +14,20 @@ class ContactRow(NamedTuple):
 
     Attributes:
         contact_id: The id, unique in its audience.
-        subscribed: Whether the contact may be written to.
+        consent: What the audience says on whether the contact may be asked.
         data: The contact as JSON: `_id`, `uuid`, `subscribed`, `attributes`, and what else Leadpush has.
         place: Where it stood, such as `line 12`.
     """
 
     contact_id: str
-    subscribed: bool
+    consent: Consent
     data: str
     place: str
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether the contact may be asked."""
+        return self.consent.is_subscribed
 
 
 class InvalidRow(NamedTuple):

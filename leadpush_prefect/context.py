@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from leadpush_prefect.audience import read_contacts
+from leadpush_prefect.consent_columns import ConsentColumns
 from leadpush_prefect.contact import InvalidRow
-from leadpush_prefect.errors import AudienceInvalid, Reason, StepRefused
+from leadpush_prefect.errors import AudienceInvalid, FetchFailed, Reason, StepRefused
 from leadpush_prefect.json_text import from_json
 from leadpush_prefect.visible import check_name
 
@@ -36,13 +37,16 @@ class CampaignContext:
             and anything else is an attribute.
         workflow: The outputs so far, by output key.
         simulate: Whether no request is ever sent; steps then need a `mock_response`.
+        include_unsubscribed: Whether the tasks ask for the contact although it is not subscribed; otherwise they raise
+            `FetchFailed` with the reason `not_subscribed`.
 
     Attributes:
         contact: `_id`, `uuid`, `subscribed`, `attributes` and what else Leadpush gave.
         workflow: The outputs so far, read-only.
 
     Raises:
-        AudienceInvalid: if the contact has no id.
+        AudienceInvalid: if the contact has no id, or it is not clear whether it is subscribed: it has a key such as
+            `opt_out`, and no `subscribed`.
 
     Example:
         >>> context = CampaignContext(workspace="acme", campaign="welcome", contact={"id": 7, "plan": "pro"})
@@ -52,13 +56,23 @@ class CampaignContext:
         {'points': 3}
     """
 
-    __slots__ = ("campaign", "contact", "nodes", "origin", "simulate", "workflow", "workspace")
+    __slots__ = (
+        "campaign",
+        "contact",
+        "include_unsubscribed",
+        "nodes",
+        "origin",
+        "simulate",
+        "workflow",
+        "workspace",
+    )
 
     workspace: Workspace | WorkspaceConfig | str
     campaign: Mapping[str, Any]
     contact: Mapping[str, Any]
     workflow: Mapping[str, Any]
     simulate: bool
+    include_unsubscribed: bool
     nodes: frozenset[str]  # the steps that this context has been through, so that none is taken twice
     origin: object  # where a batch of a run gave it from; None for a context of one's own
 
@@ -70,10 +84,12 @@ class CampaignContext:
         contact: Mapping[str, Any],
         workflow: Mapping[str, Any] = MappingProxyType({}),
         simulate: bool = False,
+        include_unsubscribed: bool = False,
     ) -> None:
         if isinstance(campaign, str):
             campaign = {"name": campaign, "run_id": "", "started_at": datetime.now(UTC).isoformat()}
-        self._fill(workspace, campaign, contact_from(contact), workflow, simulate, frozenset(), None)
+        plain = contact_from(contact, include_unsubscribed=include_unsubscribed)
+        self._fill(workspace, campaign, plain, workflow, simulate, frozenset(), None, include_unsubscribed)
 
     def _fill(
         self,
@@ -84,6 +100,7 @@ class CampaignContext:
         simulate: bool,
         nodes: frozenset[str],
         origin: object,
+        include_unsubscribed: bool = False,  # not among what an earlier version has pickled
     ) -> None:
         put = object.__setattr__
         put(self, "workspace", workspace)
@@ -93,6 +110,7 @@ class CampaignContext:
         put(self, "simulate", simulate)
         put(self, "nodes", nodes)
         put(self, "origin", origin)
+        put(self, "include_unsubscribed", include_unsubscribed)
 
     @classmethod
     def of_run(
@@ -104,9 +122,11 @@ class CampaignContext:
         workflow: Mapping[str, Any],
         simulate: bool,
         origin: object,
+        include_unsubscribed: bool,
     ) -> CampaignContext:
         """A context of a contact that is stored, and so in Leadpush's shape already."""
-        return _rebuild(workspace, campaign, contact, workflow, simulate, frozenset(), origin)
+        none: frozenset[str] = frozenset()
+        return _rebuild(workspace, campaign, contact, workflow, simulate, none, origin, include_unsubscribed)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("A CampaignContext does not change. with_output() gives a new one.")
@@ -117,12 +137,36 @@ class CampaignContext:
 
     def __reduce__(self) -> tuple[Any, ...]:
         plain = dict(self.campaign), dict(self.contact), dict(self.workflow)
-        return _rebuild, (self.workspace, *plain, self.simulate, self.nodes, self.origin)
+        facts = self.simulate, self.nodes, self.origin, self.include_unsubscribed
+        return _rebuild, (self.workspace, *plain, *facts)
 
     @property
     def contact_id(self) -> str:
         """The contact's id."""
         return str(self.contact["_id"])
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether the contact may be asked, as far as it says so itself.
+
+        Example:
+            >>> CampaignContext(workspace="acme", campaign="welcome", contact={"id": 7, "subscribed": "no"}).is_subscribed
+            False
+        """
+        return bool(self.contact.get("subscribed", True))
+
+    def refuse_unsubscribed(self, endpoint: str = "") -> None:
+        """See that the contact may be asked.
+
+        Args:
+            endpoint: Whom to ask, for the message.
+
+        Raises:
+            FetchFailed: `not_subscribed`, if it is not subscribed and the context does not include such contacts.
+        """
+        if not (self.include_unsubscribed or self.is_subscribed):
+            message = "Nothing was sent or rendered: the contact is not subscribed."
+            raise FetchFailed(Reason.NOT_SUBSCRIBED, message, endpoint=endpoint, contact_id=self.contact_id)
 
     def with_output(self, key: str, value: Any) -> CampaignContext:
         """A context that also has this output.
@@ -167,6 +211,7 @@ class CampaignContext:
             self.simulate,
             self.nodes if nodes is None else nodes,
             self.origin,
+            self.include_unsubscribed,
         )
 
     def values(self, workspace: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,11 +225,22 @@ class CampaignContext:
         }
 
 
-def contact_from(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A contact in Leadpush's shape, whatever shape it came in, as an audience would read it."""
-    [read] = read_contacts([row])
+def contact_from(row: Mapping[str, Any], *, include_unsubscribed: bool = False) -> dict[str, Any]:
+    """A contact in Leadpush's shape, whatever shape it came in, as an audience would read it.
+
+    Raises:
+        AudienceInvalid: if it cannot be used, or only look-alikes say whether it is subscribed.
+    """
+    consent = ConsentColumns(refuse=False)
+    [read] = read_contacts([row], consent=consent)
     if isinstance(read, InvalidRow):
         raise AudienceInvalid(f"The contact cannot be used: {read.sentence}")
+    if consent.ignored and not consent.found and not include_unsubscribed:
+        raise AudienceInvalid(
+            f"It is not clear whether contact {read.contact_id} is subscribed: it has {next(iter(consent.ignored))!r}, "
+            "and no `subscribed`. Give the contact `subscribed`, true or false, or the context "
+            "include_unsubscribed=True."
+        )
     contact: dict[str, Any] = from_json(read.data)
     return contact
 

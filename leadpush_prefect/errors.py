@@ -69,6 +69,11 @@ class Reason(StrEnum):
         "The endpoint belongs to another workspace than the campaign.",
         "Run the campaign in the endpoint's workspace, or move the endpoint.",
     )
+    NOT_SUBSCRIBED = (
+        "not_subscribed",
+        "The contact is not subscribed.",
+        "Ask context.is_subscribed first; include_unsubscribed=True is for what needs no consent.",
+    )
     TEMPLATE_MISSING = (
         "template_missing",
         "A template reads a value that is not there.",

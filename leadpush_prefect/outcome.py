@@ -8,14 +8,14 @@ from enum import StrEnum
 
 from leadpush_prefect.errors import FetchFailed, Reason, reason_code
 
-__all__ = ["Failure", "Outcome", "Status"]
+__all__ = ["WITHDRAWN", "Failure", "Outcome", "Status"]
 
 
 class Status(StrEnum):
     """What a step did for a contact."""
 
     FETCHED = "fetched"  # there is an output: fetched, rendered, or stored by a task of the user's own
-    SKIPPED = "skipped"  # its when= was not met
+    SKIPPED = "skipped"  # its when= was not met, or the contact is no longer subscribed
     FAILED = "failed"
 
 
@@ -66,6 +66,7 @@ class Outcome:
         status: `fetched`, `skipped` or `failed`.
         output: The JSON text as received; None unless fetched.
         failure: Why it failed; None unless failed.
+        skipped_for: Why it was skipped; None if its condition was not met.
         seconds: The time from the last attempt's beginning to its end.
         attempts: How many requests were sent.
         bytes: The size of the answer's body, decompressed.
@@ -77,3 +78,13 @@ class Outcome:
     seconds: float = 0.0
     attempts: int = 0
     bytes: int = 0
+    skipped_for: Reason | None = None
+
+    @property
+    def code(self) -> str | None:
+        """Why there is no output, as it is stored and counted; None if there is, or its condition was not met."""
+        return self.failure.code if self.failure else self.skipped_for
+
+
+WITHDRAWN = Outcome(Status.SKIPPED, skipped_for=Reason.NOT_SUBSCRIBED)
+"""Of a contact that is no longer subscribed, at a step that it had not reached."""

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ResourceClosed
 from sqlalchemy.pool import NullPool
 
 from leadpush_prefect.audience import read_rows
+from leadpush_prefect.consent_columns import ConsentColumns
 from leadpush_prefect.contact import ContactRow, InvalidRow
 from leadpush_prefect.errors import AudienceInvalid
 from leadpush_prefect.store.database import QUIET
@@ -23,7 +24,7 @@ PIECE = 1000
 
 
 def read_query(
-    connector: SqlAlchemyConnector, query: str, *, id: str = ""
+    connector: SqlAlchemyConnector, query: str, *, id: str = "", consent: ConsentColumns | None = None
 ) -> Iterator[ContactRow | InvalidRow]:
     """The contacts that a query gives; see `read_rows`.
 
@@ -31,15 +32,18 @@ def read_query(
         connector: Where the database is; with a synchronous driver.
         query: The SQL, as the database takes it: `:` and `%` mean nothing to us.
         id: The column of the ids; empty for the first of `_id`, `uuid` and `id` that is there.
+        consent: Which columns say who may be asked, and which of them were met.
 
     Raises:
         AudienceInvalid: when the first row is asked for, if the query cannot be run.
     """
     # In functions of their own: the connector's repr, which a traceback with locals shows, holds the password.
-    return _rows(_engine(connector), query, id)
+    return _rows(_engine(connector), query, id, consent)
 
 
-def _rows(engine: Engine, query: str, id: str) -> Iterator[ContactRow | InvalidRow]:
+def _rows(
+    engine: Engine, query: str, id: str, consent: ConsentColumns | None
+) -> Iterator[ContactRow | InvalidRow]:
     if engine.dialect.is_async:
         raise AudienceInvalid(
             f"An audience needs a synchronous driver, which {engine.url.drivername} is not."
@@ -49,7 +53,7 @@ def _rows(engine: Engine, query: str, id: str) -> Iterator[ContactRow | InvalidR
         with engine.connect() as connection:
             options = {"stream_results": True, "max_row_buffer": PIECE, "no_parameters": True}
             with closing(connection.execution_options(**options).exec_driver_sql(query)) as result:
-                yield from read_rows(list(result.keys()), result, id=id)
+                yield from read_rows(list(result.keys()), result, id=id, consent=consent)
     except ResourceClosedError:
         refusal = "The audience's query gives no rows: it is no SELECT."
     except SQLAlchemyError as error:

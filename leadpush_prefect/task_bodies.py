@@ -51,6 +51,7 @@ def fetch(
     mock_status: int,
 ) -> Target:
     """The body of `fetch_api_data`."""
+    _refuse_unsubscribed(target, endpoint)
     prepared, step = _prepare(target, endpoint, output_key, node, when, on_failure, keep)
     mock = _mock(target, step, mock_response, mock_status)
     if isinstance(target, CampaignContext):
@@ -71,6 +72,7 @@ async def afetch(
     mock_status: int,
 ) -> Target:
     """The body of `afetch_api_data`: one contact on the caller's loop, a batch in a thread."""
+    _refuse_unsubscribed(target, endpoint)
     prepared, step = _prepare(target, endpoint, output_key, node, when, on_failure, keep)
     mock = _mock(target, step, mock_response, mock_status)
     if isinstance(target, CampaignContext):
@@ -102,11 +104,18 @@ def render(target: Target, template: Message, output_key: str, node: str, when: 
     step = Step(node or output_key, output_key, "render", "", when, on_failure, repr(template))
     step.check()
     if isinstance(target, CampaignContext):
+        target.refuse_unsubscribed()
         return render_contact(target, template, step)
     if not output_key:
         raise ValueError("render_template needs an output_key for a batch: the messages are stored under it.")
     _log_counts(target, step, render_batch(target, template, step, _owner()))
     return target
+
+
+def _refuse_unsubscribed(target: Target, endpoint: ApiEndpoint | str) -> None:
+    """See that one contact may be asked, before anything is looked up for it; of a batch, the store knows."""
+    if isinstance(target, CampaignContext):
+        target.refuse_unsubscribed(endpoint if isinstance(endpoint, str) else getattr(endpoint, "name", ""))
 
 
 def load_ahead(endpoint: object) -> None:

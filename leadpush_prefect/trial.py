@@ -120,6 +120,7 @@ def sample_context(
         campaign="test",
         contact=contact or _found(audience, contact_id) or _sample_of(name),
         workflow=outputs or {},
+        include_unsubscribed=True,  # a test is its author's own act
     )
 
 
@@ -130,7 +131,7 @@ def _found(audience: Audience | None, contact_id: str) -> Mapping[str, Any] | No
         raise LeadpushError(
             "Give the audience and the contact's id together: the contact is looked up there."
         )
-    return audience.find(contact_id)
+    return audience.find(contact_id, include_unsubscribed=True)
 
 
 def _sample_of(workspace: str) -> Mapping[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -11,6 +12,12 @@ from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_valida
 
 from leadpush_prefect import tolerance
 from leadpush_prefect.blocks.checked import DOCUMENTATION, CheckedBlock, block_of_any_json
+from leadpush_prefect.consent_columns import (
+    NO_CONSENT_COLUMN,
+    ConsentColumns,
+    ConsentUnclear,
+    named_problems,
+)
 from leadpush_prefect.errors import AudienceInvalid, BlockInvalid, Problem
 
 if TYPE_CHECKING:
@@ -20,16 +27,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Audience"]
 
+LOOKED_AT = 1000
+"""Of so many rows `problems()` sees what they say of consent."""
+
 
 class Audience(CheckedBlock, Block):
-    """Whom a campaign is for: the contacts of a file, a query, or anything that can be iterated. Always
-    streamed.
+    """Whom a campaign is for. The column `subscribed` (true or false) says which contacts may be asked: an empty
+    cell means no, and the column may have another name, which the field Subscribed column or Unsubscribed column tells.
+    The contacts are the rows of a file or a query, and are streamed.
 
     Attributes:
         path: A CSV or JSONL file.
         connector: The name of a SqlAlchemyConnector Block.
         query: The SQL query whose rows are the contacts.
         id_column: The column of the contact's id; empty for the first of `_id`, `uuid`, `id`.
+        subscribed: The column that says who may be asked; empty for `subscribed`, in any case; `*` where there is none.
+        unsubscribed: The column that says who has opted out.
 
     Example:
         Load a saved audience:
@@ -45,7 +58,7 @@ class Audience(CheckedBlock, Block):
     _main_field: ClassVar[str] = "path"
     _documentation_url = DOCUMENTATION
     _readers: ClassVar[Mapping[str, Any]] = dict.fromkeys(
-        ("path", "connector", "query", "id_column"), tolerance.text
+        ("path", "connector", "query", "id_column", "subscribed", "unsubscribed"), tolerance.text
     )
 
     path: str = Field(
@@ -69,6 +82,17 @@ class Audience(CheckedBlock, Block):
         title="Id column",
         description="The column of the contact's id. Empty: the first of _id, uuid and id.",
     )
+    subscribed: str = Field(
+        default="",
+        title="Subscribed column",
+        description="The column that says who may be asked: true or false, yes or no, 1 or 0; empty means no. Empty "
+        "here: the column subscribed, in any case. * if the audience has no such column and everybody may be asked.",
+    )
+    unsubscribed: str = Field(
+        default="",
+        title="Unsubscribed column",
+        description="The column that says who has opted out, if there is one: true means no.",
+    )
 
     _unusable: list[Problem] = PrivateAttr(default_factory=list)
     _contacts: Iterable[Mapping[str, Any]] | None = PrivateAttr(default=None)
@@ -80,44 +104,69 @@ class Audience(CheckedBlock, Block):
         return block_of_any_json(cls, data, handler)
 
     @classmethod
-    def from_file(cls, path: str | Path, *, id: str = "") -> Self:
+    def from_file(
+        cls, path: str | Path, *, id: str = "", subscribed: str = "", unsubscribed: str = ""
+    ) -> Self:
         """The contacts of a file.
 
         Args:
             path: A `.csv` file (RFC 4180) or a `.jsonl` file, in UTF-8.
             id: The column of the contact's id; by default the first of `_id`, `uuid`, `id`.
+            subscribed: The column that says who may be asked; by default `subscribed`, in any case and with blanks
+                around it. `*`: this audience has no consent column, and everybody may be asked.
+            unsubscribed: The column that says who has opted out.
 
         Example:
             >>> Audience.from_file("customers.csv").describe()
             'customers.csv'
         """
-        return cls(path=str(path), id_column=id)
+        return cls(path=str(path), id_column=id, subscribed=subscribed, unsubscribed=unsubscribed)
 
     @classmethod
-    def from_sql(cls, connector: SqlAlchemyConnector | str, query: str, *, id: str = "") -> Self:
+    def from_sql(
+        cls,
+        connector: SqlAlchemyConnector | str,
+        query: str,
+        *,
+        id: str = "",
+        subscribed: str = "",
+        unsubscribed: str = "",
+    ) -> Self:
         """The rows of a query.
 
         Args:
             connector: A `SqlAlchemyConnector` (with a sync driver), or the name of a saved one.
             query: The SQL.
             id: The column of the contact's id; by default the first of `_id`, `uuid`, `id`.
+            subscribed, unsubscribed: The consent column, as in `from_file`.
 
         Example:
             >>> Audience.from_sql("warehouse", "SELECT id, email, subscribed FROM customers").describe()
             'query through warehouse'
         """
         name = connector if isinstance(connector, str) else connector._block_document_name or "unsaved"
-        audience = cls(connector=name, query=query, id_column=id)
+        audience = cls(
+            connector=name, query=query, id_column=id, subscribed=subscribed, unsubscribed=unsubscribed
+        )
         audience._connector = None if isinstance(connector, str) else connector
         return audience
 
     @classmethod
-    def from_contacts(cls, contacts: Iterable[Mapping[str, Any]], *, id: str = "") -> Self:
+    def from_contacts(
+        cls,
+        contacts: Iterable[Mapping[str, Any]],
+        *,
+        id: str = "",
+        subscribed: str = "",
+        unsubscribed: str = "",
+    ) -> Self:
         """Any iterable of contacts, such as a generator. It is read once.
 
         Args:
             contacts: Each in Leadpush's shape or flat, as in `CampaignContext`. A NaN in it is null.
             id: The key of the contact's id; by default the first of `_id`, `uuid`, `id`.
+            subscribed, unsubscribed: The consent key, as in `from_file`; among a contact's own keys or its attributes.
+                As soon as one contact has it, those without are not subscribed.
 
         Example:
             >>> audience = Audience.from_contacts([{"id": 1, "email": "ana@example.com"}])
@@ -126,7 +175,7 @@ class Audience(CheckedBlock, Block):
         """
         if not isinstance(contacts, Iterable):
             raise TypeError(f"contacts is a {type(contacts).__name__}, and must be iterable, such as a list.")
-        audience = cls(id_column=id)
+        audience = cls(id_column=id, subscribed=subscribed, unsubscribed=unsubscribed)
         audience._contacts = contacts
         return audience
 
@@ -146,16 +195,40 @@ class Audience(CheckedBlock, Block):
         return f"query through {self.connector}" if self.query else self.path
 
     def problems(self) -> list[Problem]:
-        """What is wrong with the audience.
+        """What is wrong with the audience. Its first 1,000 rows are read for what they say of consent.
 
         Example:
             >>> print(Audience().problems()[0])
             path: It has no source. Give a file, or a database and a query.
+            >>> print(Audience.from_contacts([{"id": 1}]).problems()[0])
+            subscribed: There is no consent column, so everybody is taken for subscribed. Name the column, ...
         """
+        found = self.field_problems()
+        return found if _errors(found) else [*found, *self._consent_problems()]
+
+    def field_problems(self) -> list[Problem]:
+        """What is wrong with the audience's fields; nothing is read."""
         found = list(self._unusable)
         if self._contacts is None:
             found += self._source_problems()
+        found += [Problem("error", *parts) for parts in named_problems(self.subscribed, self.unsubscribed)]
         return found
+
+    def _consent_problems(self) -> list[Problem]:
+        if self._contacts is not None and not isinstance(self._contacts, Collection):
+            return []  # it can be read only once
+        columns = self.consent_columns()
+        try:
+            read = sum(1 for _ in islice(self.rows(columns), LOOKED_AT))
+        except ConsentUnclear as error:
+            return [Problem("error", "subscribed", error.sentence, error.remedy)]
+        except Exception:  # what else is wrong with the source is the run's to say
+            return []
+        if not read or columns.found or columns.has_none:
+            return []
+        sentence = f"There is {NO_CONSENT_COLUMN}."
+        remedy = 'Name the column, or write subscribed="*" if there is none.'
+        return [Problem("warning", "subscribed", sentence, remedy)]
 
     def _source_problems(self) -> Iterator[Problem]:
         if self.path and (self.query or self.connector):
@@ -170,51 +243,70 @@ class Audience(CheckedBlock, Block):
         elif not self.query:
             yield Problem("error", "path", "It has no source.", "Give a file, or a database and a query.")
 
-    def rows(self) -> Iterator[ContactRow | InvalidRow]:
+    def consent_columns(self, *, refuse: bool = True) -> ConsentColumns:
+        """The columns that say who may be asked, for one reading of the audience.
+
+        Args:
+            refuse: Whether a column that looks like consent and is not named ends the reading.
+        """
+        return ConsentColumns(self.subscribed, self.unsubscribed, source=str(self), refuse=refuse)
+
+    def rows(self, consent: ConsentColumns | None = None) -> Iterator[ContactRow | InvalidRow]:
         """The contacts, streamed: each as it will be stored, or why it cannot be.
 
+        Args:
+            consent: Which columns say who may be asked; afterwards it tells which of them were met.
+
         Raises:
-            AudienceInvalid: if the source as a whole cannot be read.
+            AudienceInvalid: if the source as a whole cannot be read, or it is not clear who may be asked.
         """
         from leadpush_prefect import audience as readers
 
+        consent = consent or self.consent_columns()
         if self._contacts is not None:
-            return readers.read_contacts(self._contacts, id=self.id_column)
+            return readers.read_contacts(self._contacts, id=self.id_column, consent=consent)
         if self.query:
             from leadpush_prefect.sql_audience import read_query
 
-            return read_query(self._connector or self._load_connector(), self.query, id=self.id_column)
+            connector = self._connector or self._load_connector()
+            return read_query(connector, self.query, id=self.id_column, consent=consent)
         read = readers.read_csv if Path(self.path).suffix.lower() == ".csv" else readers.read_jsonl
-        return read(self.path, id=self.id_column)
+        return read(self.path, id=self.id_column, consent=consent)
 
-    def find(self, contact_id: str) -> dict[str, Any]:
+    def find(self, contact_id: str, *, include_unsubscribed: bool = False) -> dict[str, Any]:
         """One contact, for a campaign that an event starts.
 
-        The audience is read until the contact comes; of a large one, give a query that gives few rows.
+        The audience is read until the contact comes; of a large one, give a query that gives few rows. Of contacts in
+        JSON or Python that do not say whether they are subscribed, it is read until another one does.
 
         Args:
             contact_id: The contact's id.
+            include_unsubscribed: Whether it does not matter which column says who may be asked.
 
         Returns:
-            The contact in Leadpush's shape.
+            The contact in Leadpush's shape; its `subscribed` says whether it may be asked.
 
         Raises:
-            AudienceInvalid: if there is no such contact, or the source cannot be read.
+            AudienceInvalid: if there is no such contact, the source cannot be read, or it is not clear who may be asked.
             BlockInvalid: if the audience has problems.
 
         Example:
             >>> Audience.from_contacts([{"id": 1}, {"id": 2, "plan": "pro"}]).find("2")["attributes"]
             {'plan': 'pro'}
         """
+        from leadpush_prefect.consent import Consent
         from leadpush_prefect.contact import ContactRow
         from leadpush_prefect.json_text import from_json
 
-        errors = [problem for problem in self.problems() if problem.severity == "error"]
-        if errors:
+        if errors := _errors(self.field_problems()):
             raise BlockInvalid(f"Audience {self.name}".strip(), errors)
-        for row in self.rows():
+        columns = self.consent_columns(refuse=not include_unsubscribed)
+        rows = self.rows(columns)
+        for row in rows:
             if isinstance(row, ContactRow) and row.contact_id == contact_id:
                 contact: dict[str, Any] = from_json(row.data)
+                if row.consent is Consent.NO_COLUMN and not columns.is_table:
+                    contact["subscribed"] = not any(columns.found for _ in rows)
                 return contact
         raise AudienceInvalid(f"Contact {contact_id} is not in the audience ({self.describe()}).")
 
@@ -227,6 +319,10 @@ class Audience(CheckedBlock, Block):
 
     def _problems_of_saving(self) -> list[Problem]:
         if self._contacts is None:
-            return self.problems()
+            return self.field_problems()
         sentence = "Contacts given in Python cannot be saved."
         return [Problem("error", "path", sentence, "Write them to a file, or into a database.")]
+
+
+def _errors(problems: Iterable[Problem]) -> list[Problem]:
+    return [problem for problem in problems if problem.severity == "error"]

@@ -225,7 +225,14 @@ def _with_units(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show_run(database: Engine, record: RunRecord, json: bool) -> int:
-    from leadpush_prefect.reporting import FAILURE_COLUMNS, STEP_COLUMNS, failure_rows, headline, step_row
+    from leadpush_prefect.reporting import (
+        FAILURE_COLUMNS,
+        STEP_COLUMNS,
+        consent_text,
+        failure_rows,
+        headline,
+        step_row,
+    )
     from leadpush_prefect.store.exports import iter_failures
     from leadpush_prefect.store.summary import summarize
 
@@ -240,6 +247,7 @@ def _show_run(database: Engine, record: RunRecord, json: bool) -> int:
         return 0
     say((cut(record.campaign), "bold"), f" {record.run_id}: {cut(record.state or record.status)}", wrap=True)
     say(headline(summary), wrap=True)
+    say(cut(consent_text(record)), wrap=True)
     print_table(STEP_COLUMNS, map(step_row, summary.steps))
     if failures:
         print_table(FAILURE_COLUMNS, failure_rows(summary))
@@ -304,7 +312,7 @@ def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bo
                 node: {
                     "status": outcome.status,
                     "output": None if outcome.output is None else stored_json(outcome.output),
-                    "reason": outcome.failure.code if outcome.failure else None,
+                    "reason": outcome.code,
                     "message": outcome.failure.message if outcome.failure else None,
                     "request": outcome.failure.request if outcome.failure else None,
                     "excerpt": outcome.failure.excerpt if outcome.failure else None,
@@ -317,6 +325,7 @@ def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bo
     say("Contact ", (contact_id, "bold"), f" in {cut(record.campaign)} {record.run_id}", wrap=True)
     for node, outcome in outcomes:
         why = f": {outcome.failure.code}: {outcome.failure.message}" if outcome.failure else ""
+        why = why or (f": {outcome.skipped_for}" if outcome.skipped_for else "")
         say("\n", (cut(node), "bold"), f" {outcome.status}{cut(why)}", wrap=True)
         if outcome.failure:
             _print_part("Request, secrets masked", outcome.failure.request)

@@ -12,6 +12,7 @@ from leadpush_prefect.store.pending import PendingContact
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact
 from leadpush_prefect.store.steps import list_steps
+from leadpush_prefect.store.withdrawals import withdrawn_among
 
 __all__ = ["active"]
 
@@ -21,8 +22,8 @@ def active(
 ) -> Iterator[list[PendingContact]]:
     """The contacts whose workflow goes on, with all outputs so far, in order, in pieces.
 
-    These are the contacts that are subscribed (or the run includes the others) and have failed at no step that
-    stops the workflow. No transaction is open between two pieces.
+    These are the contacts that are subscribed (or the run includes the others), are so still, and have failed at no
+    step that stops the workflow. No transaction is open between two pieces.
 
     Args:
         engine: The database.
@@ -38,6 +39,8 @@ def active(
         )
         with reading(engine) as connection:
             rows = connection.execute(contacts).all()
-            outputs, stopped = earlier_outcomes(connection, run.key, steps, [row[0] for row in rows])
+            these_numbers = [number for number, _ in rows]
+            outputs, stopped = earlier_outcomes(connection, run.key, steps, these_numbers)
+            stopped |= withdrawn_among(connection, run.key, these_numbers) if run.withdrawn else set()
         if found := [PendingContact(n, data, outputs.get(n, {})) for n, data in rows if n not in stopped]:
             yield found

@@ -2,27 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy import Connection, Engine, bindparam, delete, func, select, update
 
+from leadpush_prefect.consent import Consent
 from leadpush_prefect.contact import ContactRow
+from leadpush_prefect.json_text import from_json, to_json
 from leadpush_prefect.store.database import insert_rows, reading, writing
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.schema import contact
 
-__all__ = ["contact_number", "delete_contacts", "insert_contacts"]
+__all__ = ["contact_number", "delete_contacts", "deny_contacts", "insert_contacts", "iter_contacts"]
 
+PIECE = 1000
 DELETE_PIECE = 10_000
+YES, NO_COLUMN = Consent.SUBSCRIBED, Consent.NO_COLUMN
 
 
 def insert_contacts(connection: Connection, key: int, first: int, rows: Sequence[ContactRow]) -> None:
     """Write a run's contacts, numbered from `first`."""
     numbered = enumerate(rows, first)
     values = [
-        (key, number, id, subscribed, data, place) for number, (id, subscribed, data, place) in numbered
+        (key, number, id, consent is YES or consent is NO_COLUMN, data, place)
+        for number, (id, consent, data, place) in numbered
     ]
     insert_rows(connection, contact, values)
+
+
+def deny_contacts(connection: Connection, key: int, numbers: range) -> None:
+    """Have contacts of a run not be subscribed, in their column and in what templates read."""
+    these = contact.c.run == key, contact.c.number >= numbers.start, contact.c.number < numbers.stop
+    rows = connection.execute(select(contact.c.number, contact.c.data).where(*these)).all()
+    denied = [
+        {"number_": number, "data_": to_json({**from_json(data), "subscribed": False})}
+        for number, data in rows
+    ]
+    this = contact.c.run == key, contact.c.number == bindparam("number_")
+    connection.execute(update(contact).where(*this).values(subscribed=False, data=bindparam("data_")), denied)
+
+
+def iter_contacts(engine: Engine, run: int) -> Iterator[tuple[int, bool, str]]:
+    """All contacts of a run in their order: number, whether it is subscribed, and its JSON."""
+    last = -1
+    these = select(contact.c.number, contact.c.subscribed, contact.c.data).where(contact.c.run == run)
+    while True:
+        statement = these.where(contact.c.number > last).order_by(contact.c.number).limit(PIECE)
+        with reading(engine) as connection:
+            rows = connection.execute(statement).all()
+        if not rows:
+            return
+        yield from ((number, subscribed, data) for number, subscribed, data in rows)
+        last = rows[-1].number
 
 
 def delete_contacts(engine: Engine, key: int, execution: int) -> None:

@@ -43,12 +43,14 @@ from leadpush_prefect.store.schema import SCHEMA_VERSION, schema
 __all__ = [
     "QUIET",
     "insert_or_ignore",
+    "insert_or_lower",
     "insert_or_update",
     "insert_rows",
     "open_database",
     "reading",
     "works_in_process",
     "writing",
+    "writing_on",
 ]
 
 BUSY_SECONDS = 30.0
@@ -119,6 +121,13 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def writing_on(connection: Connection) -> Iterator[None]:
+    """The same on a connection that is open already, for what only it can see."""
+    with connection.execution_options(**{_WRITES: True}).begin():
+        yield
+
+
 def insert_or_ignore(connection: Connection, table: Table) -> Any:
     """An insert that leaves a row of the same primary key, or of another unique one, as it is."""
     return _insert(connection.dialect, table).on_conflict_do_nothing()
@@ -127,6 +136,14 @@ def insert_or_ignore(connection: Connection, table: Table) -> Any:
 def insert_or_update(connection: Connection, table: Table) -> Any:
     """An insert that overwrites a row of the same primary key."""
     return _overwriting(_insert(connection.dialect, table), table)
+
+
+def insert_or_lower(connection: Connection, table: Table, column: str) -> Any:
+    """An insert that leaves a row of the same primary key, but for a column that may become lower."""
+    statement = _insert(connection.dialect, table)
+    new, old = statement.excluded[column], table.c[column]
+    keys = [key.name for key in table.primary_key]
+    return statement.on_conflict_do_update(index_elements=keys, set_={column: new}, where=new < old)
 
 
 def insert_rows(

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import Engine, Table, delete, func, select
 
 from leadpush_prefect.store.database import reading, writing
-from leadpush_prefect.store.schema import claim, contact, outcome, run, step
+from leadpush_prefect.store.schema import claim, contact, outcome, run, step, withdrawal
 
 __all__ = ["delete_runs"]
 
@@ -27,7 +27,7 @@ def delete_runs(engine: Engine, keys: Collection[int]) -> None:
     with writing(engine) as connection:
         for table in (claim, step, run):
             connection.execute(delete(table).where(table.c.run.in_(keys)))
-    for table in (outcome, contact):
+    for table in (outcome, contact, withdrawal):
         _sweep(engine, table)
 
 

@@ -78,7 +78,7 @@ def iter_results(engine: Engine, run: RunRecord) -> Iterator[Result]:
                 step, result = steps[row.step], results.get(row.number)
                 if result is None:
                     continue  # an outcome of a contact that is not there
-                if row.code is not None:
+                if row.code is not None and row.status == FAILED:
                     result.failures[step.node] = row.code
                 elif step.output_key and row.output is not None:
                     result.outputs[step.output_key] = row.output
@@ -95,7 +95,7 @@ def _contacts(connection: Connection, run: RunRecord, start: int) -> dict[int, R
 def _outcomes(run: RunRecord, steps: list[int], start: int) -> Select[*tuple[Any, ...]]:
     o = outcome.c
     these = o.run == run.key, o.step.in_(steps), o.number.between(start, start + PIECE - 1)
-    return select(o.number, o.step, o.output, o.code).where(*these).order_by(o.step)
+    return select(o.number, o.step, o.status, o.output, o.code).where(*these).order_by(o.step)
 
 
 def contact_outcomes(engine: Engine, run: RunRecord, contact_id: str) -> list[tuple[str, Outcome]] | None:

@@ -26,7 +26,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from leadpush_prefect.outcome import Failure, Outcome, Status
 from leadpush_prefect.store.database import insert_rows, writing
 from leadpush_prefect.store.locking import hold_execution
-from leadpush_prefect.store.reading import foreign
+from leadpush_prefect.store.reading import foreign, stored_reason
 from leadpush_prefect.store.reading import stored_failure as read_failure
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact, outcome
@@ -97,7 +97,10 @@ def read_outcome(row: Row[*tuple[Any, ...]]) -> Outcome:
     if status is None:
         raise foreign(f"the status {row.status}")
     failure = read_failure(row.detail) if status is Status.FAILED else None
-    return Outcome(status, row.output, failure, row.microseconds / 1_000_000, row.attempts, row.bytes)
+    skipped_for = stored_reason(row.code) if status is Status.SKIPPED and row.code else None
+    return Outcome(
+        status, row.output, failure, row.microseconds / 1_000_000, row.attempts, row.bytes, skipped_for
+    )
 
 
 def earlier_outcomes(
@@ -134,10 +137,21 @@ _ONE_BY_ONE = _outcomes(outcome.c.number.in_(bindparam("numbers", expanding=True
 
 def _values(run_key: int, step: int, number: int, done: Outcome) -> tuple[object, ...]:
     failure = done.failure
-    code, detail = (failure.code, _detail(failure)) if failure else (None, None)
+    detail = _detail(failure) if failure else None
     microseconds = round(done.seconds * 1_000_000)
     status = _CODES[done.status]
-    return run_key, step, number, status, done.output, code, detail, microseconds, done.attempts, done.bytes
+    return (
+        run_key,
+        step,
+        number,
+        status,
+        done.output,
+        done.code,
+        detail,
+        microseconds,
+        done.attempts,
+        done.bytes,
+    )
 
 
 def _detail(failure: Failure) -> str:

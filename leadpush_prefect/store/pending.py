@@ -29,6 +29,7 @@ from leadpush_prefect.store.rows_as_text import reader
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact, outcome
 from leadpush_prefect.store.steps import StepRecord, list_steps
+from leadpush_prefect.store.withdrawals import withdrawn_among
 
 __all__ = ["PendingContact", "pending"]
 
@@ -40,11 +41,13 @@ class PendingContact(NamedTuple):
         number: Its number in the run.
         data: The contact as JSON.
         outputs: The JSON text that earlier steps stored, by output key.
+        is_withdrawn: Whether it is no longer subscribed, and is to be skipped.
     """
 
     number: int
     data: str
     outputs: dict[str, str]
+    is_withdrawn: bool = False
 
 
 def pending(
@@ -179,5 +182,9 @@ def _with_outputs(
     connection: Connection, run: RunRecord, earlier: Sequence[StepRecord], rows: Sequence[tuple[int, str]]
 ) -> list[PendingContact]:
     """The contacts whose workflow goes on; the others are more quickly sorted out by the piece."""
-    outputs, stopped = earlier_outcomes(connection, run.key, earlier, [row[0] for row in rows])
-    return [PendingContact(n, data, outputs.get(n, {})) for n, data in rows if n not in stopped]
+    numbers = [number for number, _ in rows]
+    outputs, stopped = earlier_outcomes(connection, run.key, earlier, numbers)
+    withdrawn = withdrawn_among(connection, run.key, numbers) if run.withdrawn else ()
+    return [
+        PendingContact(n, data, outputs.get(n, {}), n in withdrawn) for n, data in rows if n not in stopped
+    ]

@@ -24,6 +24,7 @@ __all__ = [
     "stored_contact",
     "stored_failure",
     "stored_json",
+    "stored_reason",
 ]
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "find_run_by_prefix",
     "finish_run",
     "list_runs",
+    "now",
 ]
 
 
@@ -50,6 +51,10 @@ class RunRecord:
         batches: How many there are; 0 until the snapshot of the audience is whole.
         batch_size: The contacts of a batch; the last may have fewer.
         source: A description of the audience.
+        consent: Which columns of the audience said who may be asked; empty if an earlier version took the snapshot.
+        consent_at: When they were last read, ISO 8601 in UTC; empty likewise.
+        no_answer: How many of the unsubscribed gave no answer.
+        withdrawn: How many were subscribed when the snapshot was taken, and are no longer.
     """
 
     key: int
@@ -69,6 +74,15 @@ class RunRecord:
     batches: int
     batch_size: int
     source: str
+    consent: str = ""
+    consent_at: str = ""
+    no_answer: int = 0
+    withdrawn: int = 0
+
+    @property
+    def consent_read_at(self) -> datetime:
+        """When its consent was last read; where an earlier version took the snapshot, when it began."""
+        return datetime.fromisoformat(self.consent_at or self.started_at).astimezone(UTC)
 
     @property
     def reachable(self) -> int:
@@ -190,7 +204,7 @@ def finish_run(
     with writing(engine) as connection:
         if execution is not None:
             hold_execution(connection, key, execution)
-        ended = {"status": status, "state": state, "finished_at": _now()}
+        ended = {"status": status, "state": state, "finished_at": now()}
         connection.execute(update(runs).where(runs.c.run == key).values(ended))
 
 
@@ -212,7 +226,7 @@ def batch_range(run: RunRecord, number: int) -> range:
 
 def _insert_if_new(connection: Connection, values: dict[str, object]) -> None:
     numbers = dict.fromkeys(("execution", "contacts", "unsubscribed", "invalid", "batches", "batch_size"), 0)
-    row = {"status": "snapshotting", "started_at": _now(), **numbers, **values}
+    row = {"status": "snapshotting", "started_at": now(), **numbers, **values}
     connection.execute(insert_or_ignore(connection, runs).values(row))
 
 
@@ -244,11 +258,13 @@ def _one(connection: Connection, statement: Select[*tuple[Any, ...]]) -> RunReco
 
 def _record(row: Row[*tuple[Any, ...]]) -> RunRecord:
     record = RunRecord(*row)
-    counts = record.contacts, record.unsubscribed, record.invalid, record.batches, record.batch_size
+    counts = [record.contacts, record.unsubscribed, record.invalid, record.batches, record.batch_size]
+    counts += [record.no_answer, record.withdrawn]
     if not all(0 <= count < 2**31 for count in counts):
         raise foreign(f"a run with counts that cannot be ({shortened(record.run_id)})")
     return record
 
 
-def _now() -> str:
+def now() -> str:
+    """The time, as it is stored: ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -17,9 +17,9 @@ from leadpush_prefect.store.reading import (
     StoredText,
 )
 
-__all__ = ["SCHEMA_VERSION", "claim", "contact", "metadata", "outcome", "run", "schema", "step"]
+__all__ = ["SCHEMA_VERSION", "claim", "contact", "metadata", "outcome", "run", "schema", "step", "withdrawal"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -50,6 +50,14 @@ run = Table(
     ),  # who executes it now: a random id, or nobody
     # A counter that the holder moves. A newcomer watches whether it moves: no two clocks are compared.
     Column("heartbeat", StoredBigInteger, nullable=False, server_default="0"),
+    Column(
+        "consent", StoredText, nullable=False, server_default=""
+    ),  # which columns said it; empty: not judged
+    Column("consent_at", StoredText, nullable=False, server_default=""),  # when it was last read
+    Column("no_answer", StoredInteger, nullable=False, server_default="0"),  # of the unsubscribed
+    Column(
+        "withdrawn", StoredInteger, nullable=False, server_default="0"
+    ),  # subscribed in the snapshot, and no more
     sqlite_autoincrement=True,  # the key of a deleted run is not given to another
 )
 
@@ -65,6 +73,15 @@ contact = Table(
     Column("subscribed", Boolean, nullable=False),
     Column("data", StoredText, nullable=False),  # the contact as JSON
     Column("place", StoredText, nullable=False),  # where it stood in the audience
+    sqlite_with_rowid=False,
+)
+
+# Who was subscribed when the snapshot was taken, and is no longer: the snapshot's own word stays.
+withdrawal = Table(
+    "leadpush_withdrawal",
+    metadata,
+    Column("run", StoredInteger, primary_key=True),
+    Column("number", StoredInteger, primary_key=True),
     sqlite_with_rowid=False,
 )
 

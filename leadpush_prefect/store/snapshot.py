@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from sqlalchemy import Engine, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from leadpush_prefect.consent import Consent
+from leadpush_prefect.consent_columns import NO_CONSENT_COLUMN, ConsentColumns
 from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import AudienceInvalid, RunBusy
-from leadpush_prefect.store.contacts import delete_contacts, insert_contacts
+from leadpush_prefect.store.contacts import delete_contacts, deny_contacts, insert_contacts
 from leadpush_prefect.store.database import reading, writing
 from leadpush_prefect.store.locking import hold_execution
-from leadpush_prefect.store.runs import RunRecord
+from leadpush_prefect.store.runs import RunRecord, now
 from leadpush_prefect.store.schema import contact
 from leadpush_prefect.store.schema import run as runs
 
@@ -38,6 +40,7 @@ def snapshot(
     batches: int = 0,
     most: int = IN_THREADS,
     invalid: Callable[[], int] = lambda: 0,
+    consent: ConsentColumns | None = None,
 ) -> RunRecord:
     """Write the contacts of a run, a thousand at a time, and divide them into batches.
 
@@ -51,6 +54,7 @@ def snapshot(
         batches: How many; 0 for one per 2,000 contacts. Never more than there are contacts.
         most: How many at most, if `batches` is 0.
         invalid: Asked at the end how many rows of the audience were left out.
+        consent: Tells at the end which columns said who may be asked.
 
     Returns:
         The run with its numbers, `running`.
@@ -62,9 +66,26 @@ def snapshot(
     if run.batches:
         return run
     try:
-        total, unsubscribed = _write_all(engine, run, contacts)
+        read_at = now()
+        counted = _write_all(engine, run, contacts)
+        if consent and consent.found:
+            _correct(engine, run, counted)
         _refuse_namesakes(engine, run)
-        return _make_it_count(engine, run, total, unsubscribed, batches_for(total, batches, most), invalid())
+        count, size = batches_for(counted.contacts, batches, most)
+        whole = replace(
+            run,
+            status="running",
+            contacts=counted.contacts,
+            unsubscribed=counted.unsubscribed,
+            no_answer=counted.no_answer,
+            invalid=invalid(),
+            batches=count,
+            batch_size=size,
+            consent=consent.describe() if consent else NO_CONSENT_COLUMN,
+            consent_at=read_at,
+        )
+        _make_it_count(engine, whole)
+        return whole
     except RunBusy:
         raise  # what is there belongs to the other execution
     except BaseException:
@@ -90,13 +111,38 @@ def _ceil(total: int, size: int) -> int:
     return -(-total // size)
 
 
-def _write_all(engine: Engine, run: RunRecord, contacts: Iterable[ContactRow]) -> tuple[int, int]:
-    total = unsubscribed = 0
+@dataclass(slots=True)
+class _Counted:
+    """How many contacts there are, and what they say of consent."""
+
+    contacts: int = 0
+    unsubscribed: int = 0
+    no_answer: int = 0
+    first_without_column: int = 0  # so many at the beginning: no row had a consent column yet
+
+
+def _write_all(engine: Engine, run: RunRecord, contacts: Iterable[ContactRow]) -> _Counted:
+    counted = _Counted()
     for piece in _pieces(contacts):
-        _write_piece(engine, run, total, piece)
-        total += len(piece)
-        unsubscribed += sum(not row.subscribed for row in piece)
-    return total, unsubscribed
+        _write_piece(engine, run, counted.contacts, piece)
+        said = [row.consent for row in piece]
+        silent = said.count(Consent.NO_ANSWER)
+        counted.contacts += len(piece)
+        counted.unsubscribed += silent + said.count(Consent.NOT_SUBSCRIBED)
+        counted.no_answer += silent
+        counted.first_without_column += said.count(Consent.NO_COLUMN)
+    return counted
+
+
+def _correct(engine: Engine, run: RunRecord, counted: _Counted) -> None:
+    """Some rows had a consent column: those before them, which had none, gave no answer."""
+    silent = counted.first_without_column
+    for first in range(0, silent, PIECE):
+        with writing(engine) as connection:
+            hold_execution(connection, run.key, run.execution)
+            deny_contacts(connection, run.key, range(first, min(first + PIECE, silent)))
+    counted.unsubscribed += silent
+    counted.no_answer += silent
 
 
 def _pieces(contacts: Iterable[ContactRow]) -> Iterator[list[ContactRow]]:
@@ -122,22 +168,19 @@ def _refuse_namesakes(engine: Engine, run: RunRecord) -> None:
             raise AudienceInvalid(f"Two contacts have the id {twice}: {first} and {second}.")
 
 
-def _make_it_count(
-    engine: Engine, run: RunRecord, contacts: int, unsubscribed: int, batches: tuple[int, int], invalid: int
-) -> RunRecord:
-    count, size = batches
-    whole = replace(
-        run,
-        status="running",
-        contacts=contacts,
-        unsubscribed=unsubscribed,
-        invalid=invalid,
-        batches=count,
-        batch_size=size,
+def _make_it_count(engine: Engine, whole: RunRecord) -> None:
+    names = (
+        "status",
+        "contacts",
+        "unsubscribed",
+        "no_answer",
+        "invalid",
+        "batches",
+        "batch_size",
+        "consent",
+        "consent_at",
     )
-    names = "status", "contacts", "unsubscribed", "invalid", "batches", "batch_size"
     with writing(engine) as connection:
-        hold_execution(connection, run.key, run.execution)
+        hold_execution(connection, whole.key, whole.execution)
         values = {name: getattr(whole, name) for name in names}
-        connection.execute(update(runs).where(runs.c.run == run.key).values(values))
-    return whole
+        connection.execute(update(runs).where(runs.c.run == whole.key).values(values))

@@ -43,7 +43,7 @@ class StepSummary:
         kind: `fetch`, `render` or `store`.
         endpoint: The endpoint's name; empty where there is none.
         fetched: Contacts with an output.
-        skipped: Contacts that did not meet the condition.
+        skipped: Contacts that did not meet the condition, or were no longer subscribed.
         failed: Contacts that failed, by code, the most frequent first.
         not_reached: Contacts that an earlier step stopped.
         requests: How many were sent, with all retries.
@@ -80,6 +80,9 @@ class RunSummary:
         completed: Contacts that have been through all steps.
         stopped: Contacts whose workflow a failure has ended.
         steps: What each step did, in order.
+        consent: Which columns of the audience said who may be asked.
+        no_answer: How many of the unsubscribed gave no answer.
+        withdrawn: How many were subscribed when the run began, and are no longer: skipped at the steps still to come.
     """
 
     run_id: str
@@ -92,6 +95,9 @@ class RunSummary:
     completed: int
     stopped: int
     steps: tuple[StepSummary, ...]
+    consent: str = ""
+    no_answer: int = 0
+    withdrawn: int = 0
 
 
 def summarize(engine: Engine, run: RunRecord) -> RunSummary:
@@ -121,6 +127,9 @@ def summarize(engine: Engine, run: RunRecord) -> RunSummary:
         completed=completed,
         stopped=stopped,
         steps=tuple(summaries),
+        consent=run.consent,
+        no_answer=run.no_answer,
+        withdrawn=run.withdrawn,
     )
 
 
@@ -192,7 +201,7 @@ def _summary(connection: Connection, run: RunRecord, step: StepRecord, stops: Se
         kind=step.kind,
         endpoint=step.endpoint,
         fetched=contacts[FETCHED, None],
-        skipped=contacts[SKIPPED, None],
+        skipped=sum(count for (status, _), count in contacts.items() if status == SKIPPED),
         failed=dict(sorted(failed.items(), key=lambda item: (-item[1], item[0]))),
         not_reached=_count_failed(connection, run, stops, _status_too(step.step).is_(None)),
         requests=requests,

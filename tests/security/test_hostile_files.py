@@ -27,6 +27,7 @@ from leadpush_prefect.audience import (
     usable,
 )
 from leadpush_prefect.block_files import KINDS, path_of, write_fields
+from leadpush_prefect.consent import Consent
 from leadpush_prefect.contact import ContactRow, InvalidRow
 from leadpush_prefect.definitions import read_definitions
 from leadpush_prefect.errors import AudienceInvalid, LeadpushError
@@ -251,12 +252,16 @@ def test_a_refusal_is_short(tmp_path: Path) -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_columns_of_odd_types(value: Any) -> None:
-    """A value that JSON cannot hold spoils its row, as id, as `subscribed` and as attribute."""
+    """A value that JSON cannot hold spoils its row, as id, as `subscribed` and as attribute; NaN is no answer."""
     table = [(value, True, "x"), ("b", value, "x"), ("c", True, value), ("d", True, "x")]
     rows = list(read_rows(["id", "subscribed", "plan"], table))
     assert isinstance(rows[3], ContactRow)
     assert isinstance(rows[0], InvalidRow)
-    assert isinstance(rows[1], InvalidRow)
+    if value != value:
+        assert isinstance(rows[1], ContactRow)
+        assert rows[1].consent is Consent.NO_ANSWER
+    else:
+        assert isinstance(rows[1], InvalidRow)
 
 
 def test_a_large_audience_is_streamed(tmp_path: Path) -> None:
@@ -407,7 +412,8 @@ def test_a_block_is_not_written_through_a_link(tmp_path: Path) -> None:
 def exported(database: Engine, file: Path, texts: list[str], **options: Any) -> None:
     """A run whose contacts' ids and outputs are these texts."""
     contacts = [
-        ContactRow(text, True, json.dumps({"_id": text, "attributes": {text: text}}), "x") for text in texts
+        ContactRow(text, Consent.SUBSCRIBED, json.dumps({"_id": text, "attributes": {text: text}}), "x")
+        for text in texts
     ]
     run = snapshot(database, begin(database, f"r{os.urandom(4).hex()}"), contacts)
     step = declare(database, run, "out")

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from leadpush_prefect import Audience, CampaignRun, Workspace, run_lease
 from leadpush_prefect.cli import main
+from leadpush_prefect.consent import Consent
 from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.outcome import Outcome, Status
@@ -57,7 +58,10 @@ def workspace(request: pytest.FixtureRequest, url: str) -> str:
 def database(url: str) -> Engine:
     """A run with two contacts: one with an output, one that failed."""
     database = open_database(url)
-    contacts = [ContactRow(name, True, json.dumps({"_id": name, "attributes": {}}), name) for name in "ab"]
+    contacts = [
+        ContactRow(name, Consent.SUBSCRIBED, json.dumps({"_id": name, "attributes": {}}), name)
+        for name in "ab"
+    ]
     run = snapshot(database, begin(database), contacts)
     step = declare(database, run, "profile")
     outcomes = [Outcome(Status.FETCHED, '{"plan":"pro"}', None, 0.1, 1, 14), FAILED]

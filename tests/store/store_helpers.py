@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, make_url
 
+from leadpush_prefect.consent import Consent
 from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.outcome import Failure, Outcome, Status
@@ -29,7 +30,8 @@ FAILED = Outcome(
 
 def row(number: int, *, subscribed: bool = True, contact_id: str = "") -> ContactRow:
     name = contact_id or f"c{number}"
-    return ContactRow(name, subscribed, f'{{"_id":"{name}"}}', f"line {number + 2}")
+    consent = Consent.SUBSCRIBED if subscribed else Consent.NOT_SUBSCRIBED
+    return ContactRow(name, consent, f'{{"_id":"{name}"}}', f"line {number + 2}")
 
 
 def begin(database: Engine, run_id: str = "r1", **changes: Any) -> RunRecord:

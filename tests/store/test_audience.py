@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leadpush_prefect.audience import read_contacts, read_csv, read_jsonl, read_rows, usable
+from leadpush_prefect.consent import Consent
 from leadpush_prefect.contact import ContactRow, InvalidRow
 from leadpush_prefect.errors import AudienceInvalid
 from leadpush_prefect.json_text import from_json
@@ -36,7 +37,7 @@ def test_csv(file: Path) -> None:
     (row,) = read_csv(file)
 
     data = '{"_id":"42","uuid":"42","subscribed":false,"attributes":{"zip":"007"}}'
-    assert ContactRow("42", False, data, "line 2") == row
+    assert ContactRow("42", Consent.NOT_SUBSCRIBED, data, "line 2") == row
 
 
 def test_csv_places(file: Path) -> None:
@@ -50,7 +51,7 @@ def test_csv_places(file: Path) -> None:
 
 def test_csv_malformed_rows(file: Path) -> None:
     """A row that cannot be used is named, and the next ones are read."""
-    file.write_bytes(b'id,subscribed\n1,true\n2\n3,true,x\n,true\n5,yes\n6,\xff\n\xe9,1\n"a"b,1\n9,0\n')
+    file.write_bytes(b'id,subscribed\n1,true\n2\n3,true,x\n,true\n5,maybe\n6,\xff\n\xe9,1\n"a"b,1\n9,0\n')
     rows = list(read_csv(file))
 
     assert ["line 2", "line 10"] == [row.place for row in rows if isinstance(row, ContactRow)]
@@ -65,16 +66,17 @@ def test_csv_malformed_rows(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "subscribed"), [("true", True), ("False", False), ("1", True), ("0", False), ("", True)]
+    ("text", "subscribed"),
+    [("true", True), ("False", False), ("1", True), ("0", False), ("Yes", True), ("N", False), ("", False)],
 )
 def test_subscribed(file: Path, text: str, subscribed: bool) -> None:
-    """`subscribed` is true, false, 1 or 0; an empty one is true."""
+    """`subscribed` is true, false, yes, no, y, n, 1 or 0; an empty one is false."""
     file.write_text(f"id,subscribed\n1,{text}\n")
 
     assert [subscribed] == [row.subscribed for row in usable(read_csv(file))]
 
 
-@pytest.mark.parametrize("text", ["yes", "no", "2", "t", "null", " true"])
+@pytest.mark.parametrize("text", ["maybe", "2", "-1", "ja", "unsubscribed", "yesno", "x" * 30])
 def test_not_subscribed(file: Path, text: str) -> None:
     """Any other `subscribed` is not guessed at."""
     file.write_text(f"id,subscribed\n1,{text}\n")
@@ -162,7 +164,7 @@ def test_jsonl_leadpush(file: Path, written: str) -> None:
 def test_jsonl_malformed_lines(file: Path) -> None:
     """A line that cannot be used is named, and the next ones are read."""
     lines = ["{", "[1]", '{"plan": 1}', '{"id": null}', '{"id": true}', '{"id": "1", "attributes": 3}']
-    lines += ['{"id": "1", "subscribed": "yes"}', '{"id": "1", "attributes": "{"}', '{"id": "ok"}']
+    lines += ['{"id": "1", "subscribed": "perhaps"}', '{"id": "1", "attributes": "{"}', '{"id": "ok"}']
     file.write_text("\n".join(lines))
     rows = list(read_jsonl(file))
 
@@ -237,7 +239,11 @@ def test_ids_are_text() -> None:
 def stream(*kinds: int) -> Iterator[ContactRow | InvalidRow]:
     for number, good in enumerate(kinds, 1):
         place = f"line {number}"
-        yield ContactRow(f"c{number}", True, "{}", place) if good else InvalidRow(place, "It is wrong.")
+        yield (
+            ContactRow(f"c{number}", Consent.SUBSCRIBED, "{}", place)
+            if good
+            else InvalidRow(place, "It is wrong.")
+        )
 
 
 def test_invalid_ends() -> None:

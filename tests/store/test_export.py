@@ -12,6 +12,7 @@ import pytest
 from pyarrow import parquet
 from sqlalchemy import Connection, Engine, event
 
+from leadpush_prefect.consent import Consent
 from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.export import export_run
@@ -26,7 +27,7 @@ from tests.store.store_helpers import FAILED, SKIPPED, begin, declare, started
 def run(database: Engine) -> RunRecord:
     """Three contacts: one with an output, one that failed, one that was skipped."""
     contacts = [
-        ContactRow(name, True, json.dumps({"_id": name, "attributes": {"city": city}}), name)
+        ContactRow(name, Consent.SUBSCRIBED, json.dumps({"_id": name, "attributes": {"city": city}}), name)
         for name, city in [("a", "Évora"), ("b", "=1+1"), ("c", "\n")]
     ]
     run = snapshot(database, begin(database), contacts)

@@ -90,8 +90,9 @@ def test_goes_on(version: str, prefect_server: None) -> None:
     @flow
     def released(api: str) -> Any:
         profile = ApiEndpoint(url=api + "/profile/{{ contact._id }}", max_attempts=1)
-        nobody = Audience.from_contacts([])  # the contacts are those of the first execution
-        with CampaignRun.start("released", workspace="released", audience=nobody, run_id="half") as run:
+        # The contacts are those of the first execution; consent is older than a day, and so is read again.
+        people = Audience.from_contacts([{"id": n} for n in range(8)])
+        with CampaignRun.start("released", workspace="released", audience=people, run_id="half") as run:
             for batch in run.batches():
                 done = fetch_api_data.submit(batch, profile, output_key="profile")
                 message = "Hi {{ contact.attributes.name }}: {{ workflow.profile.plan }}"

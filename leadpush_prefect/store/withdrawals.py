@@ -1,0 +1,142 @@
+"""Who was subscribed when a run's snapshot was taken, and is no longer: kept apart, so that the run's totals stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+
+from leadpush_prefect.consent import Consent
+from leadpush_prefect.consent_columns import ConsentColumns
+from leadpush_prefect.contact import ContactRow
+from leadpush_prefect.store.database import insert_or_lower, insert_rows, writing, writing_on
+from leadpush_prefect.store.locking import hold_execution
+from leadpush_prefect.store.runs import RunRecord, now
+from leadpush_prefect.store.schema import contact, withdrawal
+from leadpush_prefect.store.schema import run as runs
+
+__all__ = ["withdraw", "withdraw_unconfirmed", "withdrawn_among"]
+
+PIECE = 1000
+
+
+def withdraw(engine: Engine, run: RunRecord, numbers: Sequence[int], consent: str) -> RunRecord:
+    """Note who of a run's contacts is not subscribed after all, in place of what was noted before.
+
+    Args:
+        engine: The database.
+        run: The run, of this execution.
+        numbers: The contacts' numbers, each once.
+        consent: Which columns said so.
+
+    Raises:
+        RunBusy: if another execution of the run has begun.
+    """
+    _forget(engine, run)
+    for at in range(0, len(numbers), PIECE):
+        with writing(engine) as connection:
+            hold_execution(connection, run.key, run.execution)
+            insert_rows(connection, withdrawal, [(run.key, number) for number in numbers[at : at + PIECE]])
+    with writing(engine) as connection:  # last, so that what was interrupted is done again
+        return _noted(connection, run, consent=consent, consent_at=run.consent_at or run.started_at)
+
+
+def withdraw_unconfirmed(
+    engine: Engine, run: RunRecord, rows: Iterable[ContactRow], columns: ConsentColumns
+) -> RunRecord:
+    """Note who of a run's contacts is gone from its audience or no longer subscribed there.
+
+    Args:
+        engine: The database.
+        run: The run, of this execution.
+        rows: The whole audience, read again.
+        columns: Its consent columns, for what was found when the rows end.
+
+    Raises:
+        RunBusy: if another execution of the run has begun.
+    """
+    read_at = now()
+    _forget(engine, run)
+    with engine.connect() as connection:
+        with connection.begin():
+            _now.create(connection)
+        try:
+            _write_now(connection, rows)
+            with writing_on(connection):
+                hold_execution(connection, run.key, run.execution)
+                least = SUBSCRIBED if columns.found else NO_COLUMN
+                connection.execute(
+                    insert(withdrawal).from_select(["run", "number"], _unconfirmed(run, least))
+                )
+                return _noted(connection, run, consent=columns.describe(), consent_at=read_at)
+        finally:
+            with connection.begin():
+                _now.drop(connection)
+
+
+def withdrawn_among(connection: Connection, key: int, numbers: Sequence[int]) -> set[int]:
+    """Which of a run's neighbouring contacts are no longer subscribed; the numbers ascend."""
+    if not numbers:
+        return set()
+    these = withdrawal.c.run == key, withdrawal.c.number.between(numbers[0], numbers[-1])
+    return set(connection.scalars(select(withdrawal.c.number).where(*these)))
+
+
+NO_ANSWER, NO_COLUMN, SUBSCRIBED = 0, 1, 2
+_RANKS = {Consent.NO_COLUMN: NO_COLUMN, Consent.SUBSCRIBED: SUBSCRIBED}
+
+# The connection's own, so that an audience of any size needs no memory here, and leaves nothing behind.
+_now = Table(
+    "leadpush_consent_now",
+    MetaData(),
+    Column("contact_id", Text, primary_key=True),
+    Column("rank", SmallInteger, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+
+
+def _write_now(connection: Connection, rows: Iterable[ContactRow]) -> None:
+    stream = iter(rows)
+    statement = insert_or_lower(connection, _now, "rank")  # of two rows with one id the stricter counts
+    while piece := list(islice(stream, PIECE)):
+        found = [{"contact_id": row.contact_id, "rank": _RANKS.get(row.consent, NO_ANSWER)} for row in piece]
+        with connection.begin():
+            connection.execute(statement, found)
+
+
+def _unconfirmed(run: RunRecord, least: int):  # type: ignore[no-untyped-def]
+    confirmed = exists().where(_now.c.contact_id == contact.c.contact_id, _now.c.rank >= least)
+    ours = contact.c.run == run.key, contact.c.subscribed
+    return select(literal(run.key), contact.c.number).where(*ours, ~confirmed)
+
+
+def _forget(engine: Engine, run: RunRecord) -> None:
+    with writing(engine) as connection:
+        hold_execution(connection, run.key, run.execution)
+        connection.execute(delete(withdrawal).where(withdrawal.c.run == run.key))
+
+
+def _noted(connection: Connection, run: RunRecord, *, consent: str, consent_at: str) -> RunRecord:
+    hold_execution(connection, run.key, run.execution)
+    ours = withdrawal.c.run == run.key
+    count = connection.scalar(select(func.count()).select_from(withdrawal).where(ours)) or 0
+    facts = {"consent": consent, "consent_at": consent_at, "withdrawn": count}
+    connection.execute(update(runs).where(runs.c.run == run.key).values(facts))
+    return replace(run, **facts)  # type: ignore[arg-type]
