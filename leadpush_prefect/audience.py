@@ -146,7 +146,7 @@ def read_contacts(
     >>> [row.data for row in read_contacts([{"_id": "a", "subscribed": False, "plan": "pro"}])]
     ['{"_id":"a","uuid":"a","subscribed":false,"attributes":{"plan":"pro"}}']
     """
-    keys = _Keys(id, consent or ConsentColumns(source="the audience"))
+    keys = _Keys(id, consent or ConsentColumns(source="contacts given in Python"))
     for number, contact in enumerate(contacts, 1):
         yield _row(keys.read, contact, f"item {number}")
     keys.end()

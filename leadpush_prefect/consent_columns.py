@@ -89,7 +89,7 @@ class ConsentColumns:
         subscribed: str = "",
         unsubscribed: str = "",
         *,
-        source: str = "the audience",
+        source: str = "not named",
         refuse: bool = True,
     ) -> None:
         self.has_none = subscribed == NO_COLUMN
@@ -178,7 +178,7 @@ class ConsentColumns:
         """
         for name in self._named.keys() - set(map(fold, self.found)):
             raise ConsentUnclear(
-                f"{self._source} has no column {shortened(name)}, which is named for consent. Nobody was asked.",
+                f"The audience ({self._source}) has no column {shortened(name)}, which is named for consent. Nobody was asked.",
                 'Correct subscribed= or unsubscribed=, or write subscribed="*" if it has no such column.',
             )
 
@@ -237,13 +237,13 @@ class ConsentColumns:
         lines += [("subscribed", NO_COLUMN, "there is no consent column: everybody may be asked")]
         shown = "\n".join(f'  {field}="{column}"    {meaning}' for field, column, meaning in lines)
         return ConsentUnclear(
-            f"{self._source} {what}, and nothing says what it means. Nobody was asked.",
+            f"The audience ({self._source}) {what}, and nothing says what it means. Nobody was asked.",
             f"Give the audience one of these lines:\n{shown}",
         )
 
     def _has_one_after_all(self, name: str) -> ConsentUnclear:
         return ConsentUnclear(
-            f'{self._source} has a column {shortened(name)!r}, and subscribed="*" says that it has no consent column. '
+            f'The audience ({self._source}) has a column {shortened(name)!r}, and subscribed="*" says that it has no consent column. '
             "Nobody was asked.",
             "Leave subscribed= empty to use the column; include_unsubscribed=True of the run asks everybody.",
         )
