@@ -178,7 +178,8 @@ class ConsentColumns:
         """
         for name in self._named.keys() - set(map(fold, self.found)):
             raise ConsentUnclear(
-                f"The audience ({self._source}) has no column {shortened(name)}, which is named for consent. Nobody was asked.",
+                f"The audience ({self._source}) has no column {shortened(name)}, which is named for consent. "
+                "Nobody was asked.",
                 'Correct subscribed= or unsubscribed=, or write subscribed="*" if it has no such column.',
             )
 
@@ -243,8 +244,8 @@ class ConsentColumns:
 
     def _has_one_after_all(self, name: str) -> ConsentUnclear:
         return ConsentUnclear(
-            f'The audience ({self._source}) has a column {shortened(name)!r}, and subscribed="*" says that it has no consent column. '
-            "Nobody was asked.",
+            f'The audience ({self._source}) has a column {shortened(name)!r}, and subscribed="*" says that it has no '
+            "consent column. Nobody was asked.",
             "Leave subscribed= empty to use the column; include_unsubscribed=True of the run asks everybody.",
         )
 

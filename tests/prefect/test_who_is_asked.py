@@ -174,7 +174,7 @@ def test_no_column_on_purpose(kind: Kind, acme: Workspace, api: RawServer, tmp_p
 def test_look_alikes_stop_the_run(
     kind: Kind, name: str, acme: Workspace, api: RawServer, tmp_path: Path
 ) -> None:
-    """A column that looks like consent and is not named stops the run before anybody is asked, and gives lines to choose."""
+    """A column that looks like consent and is not named stops the run before anybody is asked, with lines to choose from."""
     refusal = campaign(api, acme)(kind(tmp_path, people(name))).result(raise_on_failure=False)
     assert isinstance(refusal, AudienceInvalid)
     for line in (f'subscribed="{name}"', f'unsubscribed="{name}"', 'subscribed="*"'):
@@ -302,7 +302,7 @@ def test_named_beside_a_look_alike(acme: Workspace, api: RawServer, caplog: pyte
 
 def test_everybody_on_purpose(acme: Workspace, api: RawServer) -> None:
     """A run that includes the unsubscribed asks everybody, whatever looks like consent."""
-    rows = [*people("subscribed"), {"id": 8, "opt_out": True}]
+    rows: list[Row] = [*people("subscribed"), {"id": 8, "opt_out": True}]
     state = campaign(api, acme, include_unsubscribed=True)(Audience.from_contacts(rows))
     assert state.is_completed()
     assert asked(api) == set(map(str, range(9)))
@@ -327,8 +327,8 @@ def half_done(api: RawServer, acme: Workspace, rows: list[Row]) -> Callable[...,
     return run
 
 
-ALL = [{"id": n, "subscribed": True} for n in range(5)]
-LATER = [
+ALL: list[Row] = [{"id": n, "subscribed": True} for n in range(5)]
+LATER: list[Row] = [
     {"id": 0, "subscribed": True},
     {"id": 1, "subscribed": "no"},
     {"id": 2, "subscribed": None},
@@ -472,7 +472,7 @@ async def test_one_contact(person: Row, on_failure: Any, acme: Workspace, api: R
     """The tasks refuse a contact that is not subscribed, whatever they do with failures, before they look at anything."""
     context = CampaignContext(workspace=acme, campaign="c", contact=person)
     assert not context.is_subscribed
-    calls = [
+    calls: list[Callable[[], Any]] = [
         lambda: fetch_api_data.fn(context, "no-such-endpoint", output_key="a", on_failure=on_failure),
         lambda: render_template.fn(context, "Hi", on_failure=on_failure),
     ]
