@@ -174,7 +174,7 @@ def test_no_column_on_purpose(kind: Kind, acme: Workspace, api: RawServer, tmp_p
 def test_look_alikes_stop_the_run(
     kind: Kind, name: str, acme: Workspace, api: RawServer, tmp_path: Path
 ) -> None:
-    """A column that looks like consent and is not named stops the run before anybody is asked, with lines to choose from."""
+    """A look-alike that is not named stops the run before anybody is asked, with lines to choose from."""
     refusal = campaign(api, acme)(kind(tmp_path, people(name))).result(raise_on_failure=False)
     assert isinstance(refusal, AudienceInvalid)
     for line in (f'subscribed="{name}"', f'unsubscribed="{name}"', 'subscribed="*"'):
