@@ -311,17 +311,14 @@ class _Keys:
             raise _Unusable("It is not an object.")
         self._read += 1
         rest = dict(value)
-        key = self._id_key(rest)
-        id = rest[key]
-        if "attributes" in rest:
-            attributes = _attributes(rest.pop("attributes"))
-            consent = self._consent.of_keys(rest, attributes)
-            self._consent.take_from(rest)
-            return id, consent, attributes, rest
-        del rest[key]
-        consent = self._consent.of_keys(rest)
+        is_flat = "attributes" not in rest
+        attributes = {} if is_flat else _attributes(rest.pop("attributes"))
+        consent = self._consent.of_keys(rest, attributes)  # first: a row without id tells of the columns too
         self._consent.take_from(rest)
-        return id, consent, rest, {}
+        key = self._id_key(rest)
+        if is_flat:
+            return rest.pop(key), consent, rest, {}
+        return rest[key], consent, attributes, rest
 
     def end(self) -> None:
         """All were read.

@@ -125,7 +125,8 @@ class CampaignRun:
             workspace: A `Workspace`, or the name of a saved one.
             audience: Whom it is for.
             run_id: The run's id; by default the flow run's.
-            limit: How many contacts at most, such as 20 for a first try; 0 for all.
+            limit: How many contacts at most, such as 20 for a first try; 0 for all. Where none of them in JSON or Python
+                says whether it is subscribed, the others are looked at until one does.
             batches: How many batches; 0 for one per 2,000 contacts: at most 8, or 24 where the flow's tasks run
                 in other processes.
             skip_invalid: Whether malformed rows of the audience are left out (and counted); by default the
@@ -160,6 +161,7 @@ class CampaignRun:
         database = database_of(config)
         dead = watch_holder(database, run_id, _logger())
         lease = RunLease(database, run_id)
+        record = None
         try:
             record = begin_run(
                 database,
@@ -173,11 +175,13 @@ class CampaignRun:
                 dead=dead,
             )
             invalid, columns = _Invalid(), audience.consent_columns(refuse=not include_unsubscribed)
-            contacts = usable(audience.rows(columns), skip_invalid=skip_invalid, on_invalid=invalid)
+            rows = audience.rows(columns)
+            contacts = usable(rows, skip_invalid=skip_invalid, on_invalid=invalid)
             with beginning():
                 if not record.batches:
                     most = IN_THREADS if works_in_threads() else IN_PROCESSES
-                    contacts = islice(contacts, limit) if limit else contacts
+                    if limit:
+                        contacts = _first(contacts, limit, () if audience.is_read_once else rows, columns)
                     record = snapshot(
                         database,
                         record,
@@ -193,6 +197,11 @@ class CampaignRun:
             _log_ignored(columns)
             invalid.log()
         except BaseException:
+            if record is not None:
+                with suppress(
+                    Exception
+                ):  # what is wrong is raised; nobody shall take the run for one that works
+                    finish_run(database, record.key, "stopped", "Could not start", record.execution)
             lease.release()
             raise
         return cls(OpenRun(record, database, config, report=report), lease)
@@ -418,6 +427,18 @@ class _Invalid:
             _logger().warning("%s rows of the audience were left out. %s", f"{self.count:,}", shown)
 
 
+def _first(
+    contacts: Iterable[ContactRow],
+    limit: int,
+    rest: Iterable[ContactRow | InvalidRow],
+    columns: ConsentColumns,
+) -> Iterator[ContactRow]:
+    """The first contacts; where none of them says whether it is subscribed, the rest is looked at until one does."""
+    yield from islice(contacts, limit)
+    if not (columns.is_table or columns.has_none):
+        any(columns.found for _ in rest)
+
+
 def _consent_again(
     database: Engine,
     record: RunRecord,
@@ -464,7 +485,9 @@ def _refuse_problems(audience: Audience) -> None:
 def _state(summary: RunSummary) -> State[RunSummary]:
     failed = sum(sum(step.failed.values()) for step in summary.steps)
     name = "Simulated" if summary.simulate else "Completed"
-    parts = [f"{summary.contacts:,} contacts", unsubscribed_text(summary, "unsubscribed")]
+    contacts = "1 contact" if summary.contacts == 1 else f"{summary.contacts:,} contacts"
+    parts = [contacts, unsubscribed_text(summary, "unsubscribed")]
+    parts += [f"{summary.withdrawn:,} no longer subscribed"] if summary.withdrawn else []
     for step in summary.steps:
         parts.append(
             f"{step.node}: {step.fetched:,} fetched, {step.skipped:,} skipped, "

@@ -110,8 +110,11 @@ def picture(run: RunRecord, summary: RunSummary) -> str:
         if stopped:
             lines += [f'{here} -->|"{stopped:,}"| failed{number}(["failed"])']
         before, left = here, reached - stopped
-    if left > summary.completed:
-        lines += [f'{before} -->|"{left - summary.completed:,}"| waiting(["not reached yet"])']
+    withdrawn = min(summary.withdrawn, left - summary.completed)
+    if withdrawn > 0:
+        lines += [f'{before} -->|"{withdrawn:,}"| withdrawn(["no longer subscribed"])']
+    if left > summary.completed + withdrawn:
+        lines += [f'{before} -->|"{left - summary.completed - withdrawn:,}"| waiting(["not reached yet"])']
     lines += [f'{before} -->|"{summary.completed:,}"| done(["to the end"])']
     return "```mermaid\n" + "\n".join(lines) + "\n```"
 

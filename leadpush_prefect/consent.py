@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 
@@ -50,6 +49,7 @@ _VALUES: dict[object, Consent] = {
     None: Consent.NO_ANSWER,
     b"\1": Consent.SUBSCRIBED,  # MySQL's BIT(1)
     b"\0": Consent.NOT_SUBSCRIBED,
+    b"": Consent.NO_ANSWER,
     **{word: consent for consent, words in _WORDS.items() for word in words},
 }
 _OPPOSITE = {
@@ -59,7 +59,9 @@ _OPPOSITE = {
 }
 _STRICTEST_FIRST = Consent.NOT_SUBSCRIBED, Consent.NO_ANSWER, Consent.SUBSCRIBED, Consent.NO_COLUMN
 
-MAX_WORD = 20  # characters of a value that is looked at: far more than any answer has
+MAX_NAME = 200
+HUMP = "\x1f"
+MAX_TEXT = 200  # characters of a value that is looked at: far more than any answer has, padded or not
 
 
 def consent_of(value: object, *, opposite: bool = False) -> Consent:
@@ -87,13 +89,21 @@ def consent_of(value: object, *, opposite: bool = False) -> Consent:
 
 
 def _consent_of_other(value: object) -> Consent:
-    if isinstance(value, str) and len(value) <= MAX_WORD and (found := _VALUES.get(value.strip().casefold())):
-        return found
-    # pandas writes an empty cell as NaN, NaT or NA.
-    is_nan = isinstance(value, (float, Decimal)) and value != value
-    if is_nan or type(value).__name__ in ("NaTType", "NAType"):
-        return Consent.NO_ANSWER
-    raise ValueError("neither yes nor no")
+    if isinstance(value, str) and len(value) <= MAX_TEXT:
+        found = _VALUES.get(fold(value))
+    else:
+        found = Consent.NO_ANSWER if _is_nan(value) else None  # how pandas writes an empty cell
+    if found is None:
+        raise ValueError("neither yes nor no")
+    return found
+
+
+def _is_nan(value: object) -> bool:
+    """Whether it is NaN or NaT, which alone differ from themselves, or pandas' NA, which does not say."""
+    try:
+        return bool(value != value)
+    except (ArithmeticError, TypeError, ValueError):
+        return type(value).__name__ == "NAType"
 
 
 def stricter(first: Consent, second: Consent) -> Consent:
@@ -120,20 +130,24 @@ def fold(name: str) -> str:
 _NO_CONSENT = (
     "at|on|date|time|since|id|url|link|plan|source"  # subscribed_at says when, and not who may be asked
 )
+_CONTACT = r"e?\ ?mail|contact|call|send|phone|sms|text|fax"
 _LOOKS_LIKE_CONSENT = re.compile(
     rf"""
-      (?<!over) (?<!under) subscribed (?! \ (?:{_NO_CONSENT})\b | (?:{_NO_CONSENT}) )
-    | unsubscribe\b (?! \ (?:{_NO_CONSENT})\b )
-      # opt_in, optOut, emailoptin, opted, has opted out; but no option, adoption, adopting, optinfo.
-    | \bopt\ (?:in|out)\b | \bopted | \boptin (?!al|d|f|g) | opt(?:ed)? (?:out | in\b)
-    | consent | suppressed | blocklisted | gdpr | mailable
-      # do_not_email, DoNotCall, donotmail, don't contact
-    | (?: \bdo\ not | \bdon\ ?t | donot ) \ ? (?:email|mail|contact|call|send)
+      (?<!over) (?<!over\ ) (?<!under) (?<!under\ ) subscribed (?! \ (?:{_NO_CONSENT})\b | (?:{_NO_CONSENT}) )
+    | unsubscribe (?! r) (?! d) (?! \ (?:{_NO_CONSENT})\b | (?:{_NO_CONSENT}) ) | \bunsub\b
+      # opt_in, optOut, emailoptin, opted, has opted out; but no option, adoption, adopting, laptop_in, optinfo.
+    | (?<!ad) (?<!co) opt (?:s|ed)? \ (?:in|out)\b | (?<!co\ ) \bopted
+    | (?<!ad) opt (?:s|ed)? (?: out | in\b | in (?=flag|status|email|sms|phone|date|time|at\b|ip\b|source|to) )
+    | opted (?:in|out) | \boptin (?!al|d|f|g)
+    | consent | suppressed | bl(?:ock|ack)listed | gdpr | mailable | accepts? (?:\ ?\w+){{0,2}}? \ ?marketing
+      # do_not_email, DoNotCall, donotmail, don't contact, DoNotBulkEMail
+    | (?: \bdo\ not | \bdon\ ?t ) (?:\ \w+){{0,2}}? \ ? (?:{_CONTACT}) | donot \w{{0,12}}? \ ? (?:{_CONTACT})
     """,
     re.VERBOSE,
 )
 _OPTED_OUT = re.compile(
-    r"unsubscribed?|opt(?:ed)? ?out|do ?not ?(?:email|mail|contact|call)|suppressed|blocklisted"
+    r"unsubscribed?(?: from .*)?|not subscribed|opt(?:ed)? ?out|suppressed|bl(?:ock|ack)listed"
+    r"|do ?not ?(?:email|mail|contact|call)"
 )
 
 
@@ -146,8 +160,32 @@ def looks_like_consent(name: str) -> bool:
         >>> [name for name in names if looks_like_consent(name)]
         ['isSubscribed', 'OPT-OUT', 'Do Not Email']
     """
-    # In camelCase, and in any case: PostgreSQL makes issubscribed of isSubscribed.
-    return any(_LOOKS_LIKE_CONSENT.search(words) for words in {_words(_split_camel(name)), _words(name)})
+    name = name[:MAX_NAME]
+    if _LOOKS_LIKE_CONSENT.search(_words(_split_camel(name))):
+        return True
+    # In any case too: PostgreSQL makes issubscribed of isSubscribed, and people write oPt_oUt. Only what begins in the
+    # middle of a word and goes on in the next one, as in beaconSent, is nothing.
+    plain, humps = _without_humps(name)
+    found = (_LOOKS_LIKE_CONSENT.match(plain, at) for at in range(len(plain)))
+    return any(match and _is_whole(match, humps) for match in found)
+
+
+def _without_humps(name: str) -> tuple[str, set[int]]:
+    """The words of a name as if it were not in camelCase, and where its humps are in them."""
+    plain, humps = "", set()
+    for word in _words(_split_camel(name, HUMP), keep=HUMP).split(HUMP):
+        humps.add(len(plain))
+        plain += word
+    return plain, humps
+
+
+def _is_whole(match: re.Match[str], humps: set[int]) -> bool:
+    at = match.start()
+    if not match[0].startswith(("consent", "opt", "mailable")):  # no two words make the others
+        return True
+    return (
+        match.string[at - 1 : at] in ("", " ") or at in humps or humps.isdisjoint(range(at + 1, match.end()))
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -168,13 +206,13 @@ def says_opted_out(value: object) -> bool:
         >>> says_opted_out("Unsubscribed"), says_opted_out("active")
         (True, False)
     """
-    return isinstance(value, str) and len(value) <= MAX_WORD and bool(_OPTED_OUT.fullmatch(_words(value)))
+    return isinstance(value, str) and len(value) <= MAX_TEXT and bool(_OPTED_OUT.fullmatch(_words(value)))
 
 
-def _split_camel(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+def _split_camel(name: str, separator: str = " ") -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", separator, name)
 
 
-def _words(name: str) -> str:
+def _words(name: str, keep: str = "") -> str:
     """The words of a name, in lower case, with one blank between them."""
-    return re.sub(r"\be mail\b", "email", re.sub(r"[\W_\d]+", " ", fold(name)).strip())
+    return re.sub(rf"(?:[^\w{keep}]|[_\d])+", " ", fold(name)).strip()

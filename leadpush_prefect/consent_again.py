@@ -42,7 +42,8 @@ def judge_snapshot(database: Engine, run: RunRecord, columns: ConsentColumns) ->
             before.append(number)
         elif was_subscribed and not consent.is_subscribed:
             denied.append(number)
-    columns.refuse_missing()
+    if run.contacts:
+        columns.refuse_missing()
     if columns.found:  # those that came before the first row with a column, and were subscribed
         denied = before + denied
     return withdraw(database, run, denied, columns.describe())

@@ -19,6 +19,7 @@ from leadpush_prefect.errors import AudienceInvalid
 from leadpush_prefect.visible import shortened
 
 __all__ = [
+    "NONE_ON_PURPOSE",
     "NO_CONSENT_COLUMN",
     "SUBSCRIBED",
     "ConsentColumns",
@@ -29,6 +30,7 @@ __all__ = [
 
 SUBSCRIBED = "subscribed"
 NO_COLUMN = "*"
+NONE_ON_PURPOSE = 'no consent column, as the audience says (subscribed="*")'
 NO_CONSENT_COLUMN = "no consent column, so everybody is taken for subscribed"
 MAX_KNOWN_NAMES = 10_000
 
@@ -92,9 +94,9 @@ class ConsentColumns:
         source: str = "not named",
         refuse: bool = True,
     ) -> None:
-        self.has_none = subscribed == NO_COLUMN
-        named = {subscribed: _Kind.SUBSCRIBED, unsubscribed: _Kind.UNSUBSCRIBED}
-        self._named = {} if self.has_none else {fold(name): kind for name, kind in named.items() if name}
+        self.has_none = fold(subscribed) == NO_COLUMN
+        named = {fold(subscribed): _Kind.SUBSCRIBED, fold(unsubscribed): _Kind.UNSUBSCRIBED}
+        self._named = {} if self.has_none else {name: kind for name, kind in named.items() if name}
         self._source = source
         self._refuses = refuse
         self._known: dict[str, _Kind | None] = {}
@@ -178,15 +180,14 @@ class ConsentColumns:
         """
         for name in self._named.keys() - set(map(fold, self.found)):
             raise ConsentUnclear(
-                f"The audience ({self._source}) has no column {shortened(name)}, which is named for consent. "
-                "Nobody was asked.",
+                f"The audience ({self._source}) has no column {shortened(name)}, which is named for consent.",
                 'Correct subscribed= or unsubscribed=, or write subscribed="*" if it has no such column.',
             )
 
     def describe(self) -> str:
         """Return which columns say who may be asked, in words."""
         if self.has_none:
-            return 'no consent column, as the audience says (subscribed="*")'
+            return NONE_ON_PURPOSE
         if not self.found:
             return NO_CONSENT_COLUMN
         opposite = ", where true means no"
@@ -200,9 +201,9 @@ class ConsentColumns:
             return None
         if name in self._known:
             return self._known[name]
-        if len(self._known) > MAX_KNOWN_NAMES:  # keys that are data
-            self._known.clear()
-        kind = self._known[name] = self._classified(name)
+        kind = self._classified(name)
+        if len(self._known) < MAX_KNOWN_NAMES:  # keys may be data
+            self._known[name] = kind
         if kind in (_Kind.SUBSCRIBED, _Kind.UNSUBSCRIBED):
             self.found[name] = kind
         return kind
@@ -238,14 +239,14 @@ class ConsentColumns:
         lines += [("subscribed", NO_COLUMN, "there is no consent column: everybody may be asked")]
         shown = "\n".join(f'  {field}="{column}"    {meaning}' for field, column, meaning in lines)
         return ConsentUnclear(
-            f"The audience ({self._source}) {what}, and nothing says what it means. Nobody was asked.",
+            f"The audience ({self._source}) {what}, and nothing says what it means.",
             f"Give the audience one of these lines:\n{shown}",
         )
 
     def _has_one_after_all(self, name: str) -> ConsentUnclear:
         return ConsentUnclear(
             f'The audience ({self._source}) has a column {shortened(name)!r}, and subscribed="*" says that it has no '
-            "consent column. Nobody was asked.",
+            "consent column.",
             "Leave subscribed= empty to use the column; include_unsubscribed=True of the run asks everybody.",
         )
 
@@ -272,6 +273,7 @@ class _TableConsent:
 
 def named_problems(subscribed: str, unsubscribed: str) -> Iterable[tuple[str, str, str]]:
     """Yield what is wrong with the names that an audience gives: field, sentence, remedy."""
+    subscribed, unsubscribed = fold(subscribed), fold(unsubscribed)
     if unsubscribed and subscribed == NO_COLUMN:
         yield (
             "subscribed",
@@ -280,5 +282,5 @@ def named_problems(subscribed: str, unsubscribed: str) -> Iterable[tuple[str, st
         )
     if unsubscribed == NO_COLUMN:
         yield "unsubscribed", "It is no column's name.", 'Write subscribed="*" if there is no consent column.'
-    if unsubscribed and fold(unsubscribed) == fold(subscribed):
+    if unsubscribed and unsubscribed == subscribed:
         yield "unsubscribed", "It names the same column as subscribed.", "Leave one of them out."

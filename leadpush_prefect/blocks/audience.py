@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -215,8 +215,8 @@ class Audience(CheckedBlock, Block):
         return found
 
     def _consent_problems(self) -> list[Problem]:
-        if self._contacts is not None and not isinstance(self._contacts, Collection):
-            return []  # it can be read only once
+        if self.is_read_once:
+            return []
         columns = self.consent_columns()
         try:
             read = sum(1 for _ in islice(self.rows(columns), LOOKED_AT))
@@ -273,6 +273,11 @@ class Audience(CheckedBlock, Block):
         read = readers.read_csv if Path(self.path).suffix.lower() == ".csv" else readers.read_jsonl
         return read(self.path, id=self.id_column, consent=consent)
 
+    @property
+    def is_read_once(self) -> bool:
+        """Whether its contacts come from an iterator, which is spent when it was read, and may have no end."""
+        return isinstance(self._contacts, Iterator)
+
     def find(self, contact_id: str, *, include_unsubscribed: bool = False) -> dict[str, Any]:
         """One contact, for a campaign that an event starts.
 
@@ -295,20 +300,28 @@ class Audience(CheckedBlock, Block):
             {'plan': 'pro'}
         """
         from leadpush_prefect.consent import Consent
-        from leadpush_prefect.contact import ContactRow
+        from leadpush_prefect.contact import InvalidRow
         from leadpush_prefect.json_text import from_json
 
         if errors := _errors(self.field_problems()):
             raise BlockInvalid(f"Audience {self.name}".strip(), errors)
         columns = self.consent_columns(refuse=not include_unsubscribed)
         rows = self.rows(columns)
+        invalid: list[InvalidRow] = []
         for row in rows:
-            if isinstance(row, ContactRow) and row.contact_id == contact_id:
+            if isinstance(row, InvalidRow):
+                invalid.append(row)
+            elif row.contact_id == contact_id:
                 contact: dict[str, Any] = from_json(row.data)
                 if row.consent is Consent.NO_COLUMN and not columns.is_table:
                     contact["subscribed"] = not any(columns.found for _ in rows)
                 return contact
-        raise AudienceInvalid(f"Contact {contact_id} is not in the audience ({self.describe()}).")
+        some = (
+            f" {len(invalid):,} rows cannot be used: {invalid[0].place}: {invalid[0].sentence}"
+            if invalid
+            else ""
+        )
+        raise AudienceInvalid(f"Contact {contact_id} is not in the audience ({self.describe()}).{some}")
 
     def _load_connector(self) -> Any:
         from prefect_sqlalchemy import SqlAlchemyConnector

@@ -131,7 +131,7 @@ class Workspace(CheckedBlock, Block):
 
         try:
             if self.sample_contact:
-                contact_from(self.sample_contact)
+                contact_from(self.sample_contact, include_unsubscribed=True)
         except AudienceInvalid as invalid:  # campaigns do not read it, so that they may go on
             yield Problem("warning", "sample_contact", str(invalid), 'Give it an id, such as {"id": "7"}.')
 

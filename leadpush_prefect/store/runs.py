@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, Row, Select, select, update
 
+from leadpush_prefect.consent_columns import NO_CONSENT_COLUMN, NONE_ON_PURPOSE
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.store.contacts import delete_contacts
 from leadpush_prefect.store.database import insert_or_ignore, reading, writing
@@ -78,6 +79,11 @@ class RunRecord:
     consent_at: str = ""
     no_answer: int = 0
     withdrawn: int = 0
+
+    @property
+    def had_consent_column(self) -> bool:
+        """Whether a column of the audience said who may be asked."""
+        return self.consent not in ("", NO_CONSENT_COLUMN, NONE_ON_PURPOSE)
 
     @property
     def consent_read_at(self) -> datetime:

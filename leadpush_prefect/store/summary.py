@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
+from leadpush_prefect.errors import Reason
 from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.outcomes import FAILED, FETCHED, SKIPPED, eligible, failed_at, status_at
 from leadpush_prefect.store.runs import RunRecord
@@ -77,7 +78,7 @@ class RunSummary:
         contacts: How many there are.
         unsubscribed: How many of them are not subscribed.
         invalid: How many malformed rows of the audience were left out.
-        completed: Contacts that have been through all steps.
+        completed: Contacts that have been through all steps, subscribed all the way.
         stopped: Contacts whose workflow a failure has ended.
         steps: What each step did, in order.
         consent: Which columns of the audience said who may be asked.
@@ -116,6 +117,8 @@ def summarize(engine: Engine, run: RunRecord) -> RunSummary:
             completed = run.reachable - stopped if live else 0
         else:
             completed = _completed(connection, run, live, stops)
+        if run.withdrawn:
+            completed -= _count_withdrawn(connection, run, live)
     return RunSummary(
         run_id=run.run_id,
         campaign=run.campaign,
@@ -276,6 +279,14 @@ def _completed(
     # Few fail: it is quicker to count those who were stopped after all than to ask for each who was not.
     late = _count_failed(connection, run, stops, *(_status_too(step.step).is_not(None) for step in steps))
     return (connection.scalar(through) or 0) - late
+
+
+def _count_withdrawn(connection: Connection, run: RunRecord, steps: Sequence[StepRecord]) -> int:
+    """Those who have been through all steps, and were skipped at one since they were no longer subscribed."""
+    o = outcome.c
+    skipped = o.run == run.key, o.status == SKIPPED, o.code == Reason.NOT_SUBSCRIBED
+    through = [_status_too(step.step).is_not(None) for step in steps]
+    return connection.scalar(select(func.count(distinct(o.number))).where(*skipped, *through)) or 0
 
 
 def _count_failed(

@@ -26,7 +26,8 @@ from sqlalchemy import (
 from leadpush_prefect.consent import Consent
 from leadpush_prefect.consent_columns import ConsentColumns
 from leadpush_prefect.contact import ContactRow
-from leadpush_prefect.store.database import insert_or_lower, insert_rows, writing, writing_on
+from leadpush_prefect.errors import AudienceInvalid
+from leadpush_prefect.store.database import insert_or_ignore, insert_or_lower, writing, writing_on
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.runs import RunRecord, now
 from leadpush_prefect.store.schema import contact, withdrawal
@@ -38,30 +39,30 @@ PIECE = 1000
 
 
 def withdraw(engine: Engine, run: RunRecord, numbers: Sequence[int], consent: str) -> RunRecord:
-    """Note who of a run's contacts is not subscribed after all, in place of what was noted before.
+    """Note who of a run's contacts is not subscribed after all.
 
     Args:
         engine: The database.
         run: The run, of this execution.
-        numbers: The contacts' numbers, each once.
+        numbers: The contacts' numbers.
         consent: Which columns said so.
 
     Raises:
         RunBusy: if another execution of the run has begun.
     """
-    _forget(engine, run)
-    for at in range(0, len(numbers), PIECE):
-        with writing(engine) as connection:
-            hold_execution(connection, run.key, run.execution)
-            insert_rows(connection, withdrawal, [(run.key, number) for number in numbers[at : at + PIECE]])
-    with writing(engine) as connection:  # last, so that what was interrupted is done again
+    with writing(engine) as connection:
+        hold_execution(connection, run.key, run.execution)
+        for at in range(0, len(numbers), PIECE):
+            rows = [{"run": run.key, "number": number} for number in numbers[at : at + PIECE]]
+            connection.execute(insert_or_ignore(connection, withdrawal), rows)
         return _noted(connection, run, consent=consent, consent_at=run.consent_at or run.started_at)
 
 
 def withdraw_unconfirmed(
     engine: Engine, run: RunRecord, rows: Iterable[ContactRow], columns: ConsentColumns
 ) -> RunRecord:
-    """Note who of a run's contacts is gone from its audience or no longer subscribed there.
+    """Note who of a run's contacts is gone from its audience or no longer subscribed there, in place of what was noted
+    before. Nothing is changed until all of the audience is read.
 
     Args:
         engine: The database.
@@ -70,17 +71,19 @@ def withdraw_unconfirmed(
         columns: Its consent columns, for what was found when the rows end.
 
     Raises:
+        AudienceInvalid: if the audience has no rows any more, or no consent column where it had one.
         RunBusy: if another execution of the run has begun.
     """
     read_at = now()
-    _forget(engine, run)
     with engine.connect() as connection:
         with connection.begin():
             _now.create(connection)
         try:
-            _write_now(connection, rows)
+            read = _write_now(connection, rows)
+            _refuse_another_audience(run, read, columns)
             with writing_on(connection):
                 hold_execution(connection, run.key, run.execution)
+                connection.execute(delete(withdrawal).where(withdrawal.c.run == run.key))
                 least = SUBSCRIBED if columns.found else NO_COLUMN
                 connection.execute(
                     insert(withdrawal).from_select(["run", "number"], _unconfirmed(run, least))
@@ -89,6 +92,20 @@ def withdraw_unconfirmed(
         finally:
             with connection.begin():
                 _now.drop(connection)
+
+
+def _refuse_another_audience(run: RunRecord, read: int, columns: ConsentColumns) -> None:
+    otherwise = "refresh_consent=False goes on with what it said before."
+    if run.contacts and not read:
+        raise AudienceInvalid(
+            f"The audience of run {run.run_id} has no rows any more: nobody would still be subscribed. Give it one that "
+            f"can be read again; {otherwise}"
+        )
+    if run.had_consent_column and not (columns.found or columns.has_none):
+        raise AudienceInvalid(
+            f"The audience of run {run.run_id} has no consent column any more; it was {run.consent}. Give it back, or "
+            f'say subscribed="*"; {otherwise}'
+        )
 
 
 def withdrawn_among(connection: Connection, key: int, numbers: Sequence[int]) -> set[int]:
@@ -112,13 +129,16 @@ _now = Table(
 )
 
 
-def _write_now(connection: Connection, rows: Iterable[ContactRow]) -> None:
-    stream = iter(rows)
+def _write_now(connection: Connection, rows: Iterable[ContactRow]) -> int:
+    """Write what an audience says now; gives the number of its rows."""
+    stream, read = iter(rows), 0
     statement = insert_or_lower(connection, _now, "rank")  # of two rows with one id the stricter counts
     while piece := list(islice(stream, PIECE)):
         found = [{"contact_id": row.contact_id, "rank": _RANKS.get(row.consent, NO_ANSWER)} for row in piece]
+        read += len(piece)
         with connection.begin():
             connection.execute(statement, found)
+    return read
 
 
 def _unconfirmed(run: RunRecord, least: int):  # type: ignore[no-untyped-def]
@@ -127,14 +147,7 @@ def _unconfirmed(run: RunRecord, least: int):  # type: ignore[no-untyped-def]
     return select(literal(run.key), contact.c.number).where(*ours, ~confirmed)
 
 
-def _forget(engine: Engine, run: RunRecord) -> None:
-    with writing(engine) as connection:
-        hold_execution(connection, run.key, run.execution)
-        connection.execute(delete(withdrawal).where(withdrawal.c.run == run.key))
-
-
 def _noted(connection: Connection, run: RunRecord, *, consent: str, consent_at: str) -> RunRecord:
-    hold_execution(connection, run.key, run.execution)
     ours = withdrawal.c.run == run.key
     count = connection.scalar(select(func.count()).select_from(withdrawal).where(ours)) or 0
     facts = {"consent": consent, "consent_at": consent_at, "withdrawn": count}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import logging
 import pickle
@@ -243,7 +244,7 @@ def test_a_named_column_that_is_not_there(
         audience = kind(tmp_path, people("plan"), **named)
         refusal = campaign(api, acme)(audience).result(raise_on_failure=False)
         assert isinstance(refusal, AudienceInvalid)
-        assert "Nobody was asked" in str(refusal)
+        assert "which is named for consent" in str(refusal)
     assert asked(api) == set()
 
 
@@ -275,10 +276,24 @@ def test_some_rows_have_it(
 
 def test_the_one_with_it_is_invalid(acme: Workspace, api: RawServer) -> None:
     """A row with the column counts although it is left out."""
-    rows: list[Row] = [{"id": 1}, {"id": 2}, {"id": 3, "subscribed": "perhaps"}]
-    summary = campaign(api, acme)(Audience.from_contacts(rows), skip_invalid=True).result()
-    assert (summary.contacts, summary.no_answer, summary.invalid) == (2, 2, 1)
+    for wrong in ({"id": 3, "subscribed": "perhaps"}, {"subscribed": False}):
+        rows: list[Row] = [{"id": 1}, {"id": 2}, wrong]
+        summary = campaign(api, acme)(Audience.from_contacts(rows), skip_invalid=True).result()
+        assert (summary.contacts, summary.no_answer, summary.invalid) == (2, 2, 1)
+    unclear = Audience.from_contacts([{"id": 1}, {"opt_out": True}])
+    state = campaign(api, acme)(unclear, skip_invalid=True)
+    assert isinstance(state.result(raise_on_failure=False), AudienceInvalid)
     assert asked(api) == set()
+
+
+@pytest.mark.parametrize("kind", [as_jsonl, as_leadpush, lambda _, rows: Audience.from_contacts(rows)])
+def test_beyond_the_limit(kind: Kind, acme: Workspace, api: RawServer, tmp_path: Path) -> None:
+    """A first try of a few looks at the others for whether they say who may be asked; an iterator may have no end."""
+    rows: list[Row] = [*({"id": n, "plan": "pro"} for n in range(10)), {"id": 10, "subscribed": True}]
+    assert campaign(api, acme, limit=5)(kind(tmp_path, rows)).result().no_answer == 5
+    assert asked(api) == set()
+    endless = Audience.from_contacts({"id": n} for n in itertools.count())
+    assert campaign(api, acme, limit=5)(endless).result().completed == 5
 
 
 @pytest.mark.parametrize(("own", "attribute"), [(True, False), (False, True), (True, ""), (None, True)])
@@ -349,6 +364,7 @@ def test_a_day_later(
     profile, message = summary.steps
     assert (profile.fetched, profile.skipped) == (5, 0)
     assert (message.fetched, message.skipped, message.not_reached) == (2, 3, 0)
+    assert (summary.completed, summary.stopped) == (2, 0), "nobody is to the end who got no message"
     record = find_run(database, "r")
     assert record
     outcomes = contact_outcomes(database, record, "3") or []
@@ -367,6 +383,47 @@ def test_within_a_day(
         summary = run(Audience.from_contacts([])).result()
     assert (summary.withdrawn, summary.completed) == (0, 5)
     assert f"consent as of {since}" in caplog.text
+
+
+def test_a_refresh_that_fails(acme: Workspace, api: RawServer, database: Engine) -> None:
+    """An audience that breaks off changes nothing: who was no longer subscribed is not asked by the next execution."""
+    run = half_done(api, acme, ALL)
+
+    def broken() -> Iterator[Row]:
+        yield from LATER[:1]
+        raise OSError("gone")
+
+    assert run(Audience.from_contacts(LATER), stop=True, refresh_consent=True).is_failed()
+    assert run(Audience.from_contacts(broken()), refresh_consent=True).is_failed()
+    record = find_run(database, "r")
+    assert record
+    assert (record.status, record.state) == ("stopped", "Could not start")
+    summary = run(Audience.from_contacts(LATER)).result()
+    assert (summary.withdrawn, summary.steps[1].fetched, summary.steps[1].skipped) == (3, 2, 3)
+
+
+@pytest.mark.parametrize("later", [[], [{"id": n} for n in range(5)]])
+def test_another_audience(later: list[Row], acme: Workspace, api: RawServer, database: Engine) -> None:
+    """An audience that is empty now, or has lost its consent column, is refused: it says nothing of the contacts."""
+    run = half_done(api, acme, ALL)
+    age(database, 25)
+    refusal = run(Audience.from_contacts(later)).result(raise_on_failure=False)
+    assert isinstance(refusal, AudienceInvalid)
+    assert "refresh_consent=False" in str(refusal)
+    assert run(Audience.from_contacts(later), refresh_consent=False).result().completed == 5
+
+
+def test_an_older_run_whose_audience_is_gone(acme: Workspace, api: RawServer, database: Engine) -> None:
+    """What its stored contacts say counts, whatever becomes of reading the audience again."""
+    run = half_done(api, acme, [{"id": n} for n in range(4)])
+    as_older_version(database, [{"Subscribed": answer} for answer in (True, "no", "", True)])
+    with writing(database) as connection:
+        connection.execute(update(runs).values(started_at="2026-01-01T00:00:00+00:00"))
+    gone = Audience.from_file("/nowhere/gone.csv")
+    assert run(gone).is_failed()
+    assert run(Audience.from_contacts({"id": n} for n in range(4))).is_failed()
+    summary = run(gone, refresh_consent=False).result()
+    assert (summary.withdrawn, summary.steps[1].fetched, summary.steps[1].skipped) == (2, 2, 2)
 
 
 @pytest.mark.parametrize(("hours", "refresh", "withdrawn"), [(1, True, 3), (99, False, 0)])
@@ -513,6 +570,8 @@ def test_find() -> None:
     assert [False, False, True] == [late.find(id)["subscribed"] for id in "123"]
     with pytest.raises(AudienceInvalid, match="looks like consent"):
         Audience.from_contacts([{"id": 1, "opt_in": 1}]).find("1")
+    with pytest.raises(AudienceInvalid, match="Of its rows 1 cannot be used: item 1: Its subscribed"):
+        Audience.from_contacts([{"id": 1, "subscribed": "maybe"}]).find("1")
 
 
 def test_welcome_of_one_who_opted_out() -> None:

@@ -18,6 +18,8 @@ unsubscribed Unsubscribed UNSUBSCRIBE isUnsubscribed unsubscribe_requested unsub
 opt_in opt-out OptOut optout OPTIN emailOptIn emailoptin double_opt_in optInStatus optin_status opted opted_in
 hasOptedOutOfEmail has_opted_out OPTEDOUT do_not_email do-not-mail DoNotCall donotcontact do_not_send dont_email
 consent marketing_consent consentGiven gdprConsent marketingconsent consent_date GDPR gdpr_ok
+optinflag emailoptinflag hasoptedinemail smsoptinstatus unsubscribeall EMAILOPT_OUT customeropt_in smsopt-in oPt_oUt
+DoNotBulkEMail donotbulkemail do_not_auto_call DoNotPhone acceptsMarketing accepts_email_marketing emailBlacklisted unsub
 suppressed isSuppressed email_suppressed blocklisted is_blocklisted mailable unmailable
 """.split()
 WITH_BLANKS = [
@@ -35,7 +37,10 @@ subscription_plan subscription_id subscriber_since subscribers subscribed_at sub
 subscribed_on subscribed_date subscribed_time subscribed_since subscribed_id subscribed_url subscribed_link subscribedPlan
 subscribedPlanName subscribed_source unsubscribed_at unsubscribedOn unsubscribe_url unsubscribeLink unsubscribe_link
 option options optional adoption adopted adopting optimum optics coption laptop_in_stock contents contentment consensus
-oversubscribed mailing_address email mailbox call_center callback contact send_date plan status state do_not_bend top_tint
+oversubscribed over_subscribed co_opted beaconSent beaconSentAt iconSent FalconSent shopTIN emailAbleton adopted_in
+unsubscribers unsubscribeurl mailing_address email mailbox call_center callback contact send_date plan status
+state do_not_bend
+top_tint
 """.split()
 
 
@@ -72,13 +77,18 @@ def test_any_spelling(words: str, separator: str, case: Any, around: str, dice: 
     [
         (Consent.SUBSCRIBED, [True, 1, 1.0, Decimal(1), "true", "1", "yes", "y", "t", b"\1", "1.0"]),
         (Consent.NOT_SUBSCRIBED, [False, 0, 0.0, Decimal(0), "false", "0", "no", "n", "f", b"\0"]),
-        (Consent.NO_ANSWER, [None, "", " ", "null", "None", "NaN", float("nan"), Decimal("NaN")]),
+        (
+            Consent.NO_ANSWER,
+            [None, "", " " * 30, "\u200b", b"", "null", "None", "NaN", float("nan"), Decimal("NaN")],
+        ),
     ],
 )
 def test_values(consent: Consent, values: list[object]) -> None:
     """What people, SQL and JSON call yes and no, in any case and with blanks around it."""
     spelled = [
-        form for v in values for form in ([v.upper(), v.title(), f" {v}\t"] if isinstance(v, str) else [])
+        form
+        for v in values
+        for form in ([v.upper(), v.title(), f" {v}\t\u200b" + " " * 30] if isinstance(v, str) else [])
     ]
     assert {consent} == {consent_of(value) for value in [*values, *spelled]}
 
@@ -97,7 +107,8 @@ def test_any_value(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["maybe", "2", -1, 1.5, "unsubscribed", "oui", [], {}, [True], object(), "x" * 99]
+    "value",
+    ["maybe", "2", -1, 1.5, "unsubscribed", "oui", [], {}, [True], object(), "x" * 999, Decimal("sNaN")],
 )
 def test_no_answer_at_all(value: object) -> None:
     """Whatever is neither yes nor no nor empty is not guessed at."""
