@@ -8,10 +8,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leadpush_prefect.batch import Batch
     from leadpush_prefect.blocks import ApiEndpoint, Audience, Workspace
-    from leadpush_prefect.campaign import CampaignRun
-    from leadpush_prefect.context import CampaignContext
+    from leadpush_prefect.campaigns.batch import Batch
+    from leadpush_prefect.campaigns.run import CampaignRun
     from leadpush_prefect.errors import (
         AudienceInvalid,
         BlockInvalid,
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
         RunStopped,
         StepRefused,
     )
-    from leadpush_prefect.outcome import Failure
+    from leadpush_prefect.model.context import CampaignContext
+    from leadpush_prefect.model.outcome import Failure
     from leadpush_prefect.store.summary import RunSummary, StepSummary
     from leadpush_prefect.tasks import afetch_api_data, fetch_api_data, render_template
 

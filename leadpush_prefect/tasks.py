@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
-from leadpush_prefect import task_bodies
-from leadpush_prefect.batch import Batch
 from leadpush_prefect.blocks import ApiEndpoint
-from leadpush_prefect.campaign_task import campaign_task
-from leadpush_prefect.context import CampaignContext
+from leadpush_prefect.campaigns import task_bodies
+from leadpush_prefect.campaigns.batch import Batch
+from leadpush_prefect.campaigns.task import campaign_task
+from leadpush_prefect.model.context import CampaignContext
 
 if TYPE_CHECKING:
     from prefect.futures import PrefectFuture, PrefectFutureList

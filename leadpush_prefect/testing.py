@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from leadpush_prefect.engine import override_transport
 from leadpush_prefect.network.httpx_transport import HttpxTransport
+from leadpush_prefect.sending.dispatcher import override_transport
 
 if TYPE_CHECKING:
     import httpx

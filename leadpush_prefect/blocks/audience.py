@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from prefect.blocks.core import Block
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from leadpush_prefect import tolerance
-from leadpush_prefect.blocks.checked import DOCUMENTATION, CheckedBlock, block_of_any_json
-from leadpush_prefect.consent_columns import (
+from leadpush_prefect.blocks import lenient as tolerance
+from leadpush_prefect.blocks.base import DOCUMENTATION, CheckedBlock, block_of_any_json
+from leadpush_prefect.errors import AudienceInvalid, BlockInvalid, Problem
+from leadpush_prefect.model.consent_columns import (
     NO_CONSENT_COLUMN,
     ConsentColumns,
     ConsentUnclear,
     named_problems,
 )
-from leadpush_prefect.errors import AudienceInvalid, BlockInvalid, Problem
 
 if TYPE_CHECKING:
     from prefect_sqlalchemy import SqlAlchemyConnector
 
-    from leadpush_prefect.contact import ContactRow, InvalidRow
+    from leadpush_prefect.model.contact import ContactRow, InvalidRow
 
 __all__ = ["Audience"]
 
@@ -260,13 +260,13 @@ class Audience(CheckedBlock, Block):
         Raises:
             AudienceInvalid: if the source as a whole cannot be read, or it is not clear who may be asked.
         """
-        from leadpush_prefect import audience as readers
+        from leadpush_prefect.audiences import readers
 
         consent = consent or self.consent_columns()
         if self._contacts is not None:
             return readers.read_contacts(self._contacts, id=self.id_column, consent=consent)
         if self.query:
-            from leadpush_prefect.sql_audience import read_query
+            from leadpush_prefect.audiences.sql import read_query
 
             connector = self._connector or self._load_connector()
             return read_query(connector, self.query, id=self.id_column, consent=consent)
@@ -299,9 +299,9 @@ class Audience(CheckedBlock, Block):
             >>> Audience.from_contacts([{"id": 1}, {"id": 2, "plan": "pro"}]).find("2")["attributes"]
             {'plan': 'pro'}
         """
-        from leadpush_prefect.consent import Consent
-        from leadpush_prefect.contact import InvalidRow
-        from leadpush_prefect.json_text import from_json
+        from leadpush_prefect.model.consent import Consent
+        from leadpush_prefect.model.contact import InvalidRow
+        from leadpush_prefect.text.json_text import from_json
 
         if errors := _errors(self.field_problems()):
             raise BlockInvalid(f"Audience {self.name}".strip(), errors)
@@ -326,7 +326,7 @@ class Audience(CheckedBlock, Block):
     def _load_connector(self) -> Any:
         from prefect_sqlalchemy import SqlAlchemyConnector
 
-        from leadpush_prefect.loading import load_block
+        from leadpush_prefect.blocks.loading import load_block
 
         return load_block(SqlAlchemyConnector, self.connector, field="connector")
 

@@ -9,17 +9,17 @@ from prefect.blocks.core import Block
 from prefect.types import SecretDict
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from leadpush_prefect import tolerance
-from leadpush_prefect.blocks.checked import DOCUMENTATION, CheckedBlock, block_of_any_json
+from leadpush_prefect.blocks import lenient as tolerance
+from leadpush_prefect.blocks.base import DOCUMENTATION, CheckedBlock, block_of_any_json
 from leadpush_prefect.blocks.workspace import Workspace, workspace_config
-from leadpush_prefect.config import METHODS, EndpointConfig, WorkspaceConfig
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
+from leadpush_prefect.model.config import METHODS, EndpointConfig, WorkspaceConfig
 
 if TYPE_CHECKING:
     import httpx
 
-    from leadpush_prefect.context import CampaignContext
-    from leadpush_prefect.prepared import PreparedEndpoint
+    from leadpush_prefect.endpoints.prepared import PreparedEndpoint
+    from leadpush_prefect.model.context import CampaignContext
 
 __all__ = ["ApiEndpoint"]
 
@@ -206,7 +206,7 @@ class ApiEndpoint(CheckedBlock, Block):
             >>> problem.field, problem.severity
             ('url', 'error')
         """
-        from leadpush_prefect.problems import endpoint_problems
+        from leadpush_prefect.endpoints.validation import endpoint_problems
 
         found = list(self._unusable)
         if workspace is None and self.workspace:
@@ -236,7 +236,7 @@ class ApiEndpoint(CheckedBlock, Block):
             >>> str(endpoint.build_request(context).url)
             'https://api.example.com/customers/a%2Bb%2Fc%40example.com'
         """
-        from leadpush_prefect.calling import rendered_request
+        from leadpush_prefect.sending.client import rendered_request
 
         return rendered_request(self.prepare(context.workspace), context).to_httpx()
 
@@ -259,7 +259,7 @@ class ApiEndpoint(CheckedBlock, Block):
             >>> ApiEndpoint(url="https://api.example.com/profile").call(context, transport=api)
             {'plan': 'pro'}
         """
-        from leadpush_prefect.calling import call
+        from leadpush_prefect.sending.client import call
 
         return call(self.prepare(context.workspace), context, transport)
 
@@ -268,7 +268,7 @@ class ApiEndpoint(CheckedBlock, Block):
 
         Cancelling it stops the request. With a transport it runs on the caller's own loop.
         """
-        from leadpush_prefect.calling import acall
+        from leadpush_prefect.sending.client import acall
 
         return await acall(self.prepare(context.workspace), context, transport)
 
@@ -282,7 +282,7 @@ class ApiEndpoint(CheckedBlock, Block):
         Raises:
             BlockInvalid: `endpoint_invalid`, `endpoint_disabled` or `workspace_mismatch`.
         """
-        from leadpush_prefect.prepared import prepare
+        from leadpush_prefect.endpoints.prepared import prepare
 
         config, workspace = self.config(), workspace_config(workspace)
         if self._prepared is None or self._prepared.made_of != (config, workspace):

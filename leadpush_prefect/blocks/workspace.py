@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 from prefect.blocks.core import Block
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from leadpush_prefect import tolerance
-from leadpush_prefect.blocks.checked import DOCUMENTATION, CheckedBlock, block_of_any_json
-from leadpush_prefect.config import WorkspaceConfig
+from leadpush_prefect.blocks import lenient as tolerance
+from leadpush_prefect.blocks.base import DOCUMENTATION, CheckedBlock, block_of_any_json
 from leadpush_prefect.errors import AudienceInvalid, BlockInvalid, Problem
+from leadpush_prefect.model.config import WorkspaceConfig
 
 __all__ = ["Workspace", "workspace_config"]
 
@@ -122,12 +122,12 @@ class Workspace(CheckedBlock, Block):
             >>> Workspace(max_timeout_seconds=5).problems()
             []
         """
-        from leadpush_prefect.problems import workspace_problems
+        from leadpush_prefect.endpoints.validation import workspace_problems
 
         return [*self._unusable, *workspace_problems(self.config()), *self._sample_problems()]
 
     def _sample_problems(self) -> Iterator[Problem]:
-        from leadpush_prefect.context import contact_from
+        from leadpush_prefect.model.context import contact_from
 
         try:
             if self.sample_contact:
@@ -143,7 +143,7 @@ def workspace_config(workspace: Workspace | WorkspaceConfig | str) -> WorkspaceC
         BlockInvalid: if it has problems, or there is none of that name.
     """
     if isinstance(workspace, str):
-        from leadpush_prefect.loading import load_block
+        from leadpush_prefect.blocks.loading import load_block
 
         workspace = load_block(Workspace, workspace, field="workspace")
     if isinstance(workspace, WorkspaceConfig):

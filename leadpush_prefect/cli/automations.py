@@ -35,7 +35,7 @@ def pause_when_failing(
     json:
         Print JSON.
     """
-    from leadpush_prefect.automation import pause_when_failing as create
+    from leadpush_prefect.deployments.automation import pause_when_failing as create
 
     name = create(deployment, events=events, within_seconds=within_seconds)
     if json:

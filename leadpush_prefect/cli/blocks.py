@@ -10,7 +10,7 @@ from cyclopts import App
 from leadpush_prefect.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from leadpush_prefect.plan import FieldChange, Plan, PlannedBlock
+    from leadpush_prefect.definitions.plan import FieldChange, Plan, PlannedBlock
 
 __all__ = ["app"]
 
@@ -32,8 +32,8 @@ def plan(folder: Path = Path("blocks"), *, json: bool = False) -> int:
     json:
         Print JSON.
     """
-    from leadpush_prefect.definitions import read_definitions
-    from leadpush_prefect.plan import plan_blocks
+    from leadpush_prefect.definitions.apply import read_definitions
+    from leadpush_prefect.definitions.plan import plan_blocks
 
     planned = plan_blocks(read_definitions(folder))
     if json:
@@ -57,8 +57,8 @@ def apply(folder: Path = Path("blocks"), *, json: bool = False) -> int:
     json:
         Print JSON: the plan, as it was before.
     """
-    from leadpush_prefect.definitions import apply_plan, read_definitions
-    from leadpush_prefect.plan import plan_blocks
+    from leadpush_prefect.definitions.apply import apply_plan, read_definitions
+    from leadpush_prefect.definitions.plan import plan_blocks
 
     planned = plan_blocks(read_definitions(folder))
     if not json:
@@ -135,7 +135,7 @@ def export(folder: Path, *, json: bool = False) -> int:
     json:
         Print JSON.
     """
-    from leadpush_prefect.block_export import export_blocks
+    from leadpush_prefect.definitions.export import export_blocks
 
     exported = export_blocks(folder)
     if json:
@@ -179,7 +179,7 @@ def migrate(*, json: bool = False) -> int:
     json:
         Print JSON.
     """
-    from leadpush_prefect.block_migration import migrate_blocks
+    from leadpush_prefect.definitions.migration import migrate_blocks
 
     migrated = migrate_blocks()
     if json:

@@ -77,7 +77,7 @@ def _use_home(home: Path) -> None:
 
 
 def _print(summary: RunSummary, result: Any, home: Path) -> None:
-    from leadpush_prefect.reporting import FAILURE_COLUMNS, STEP_COLUMNS, failure_rows, headline, step_row
+    from leadpush_prefect.reports.rows import FAILURE_COLUMNS, STEP_COLUMNS, failure_rows, headline, step_row
 
     stdout.print()
     print_table(STEP_COLUMNS, map(step_row, summary.steps), title=headline(summary))

@@ -12,9 +12,9 @@ from leadpush_prefect.cli.output import cut, print_json, print_table, say
 
 if TYPE_CHECKING:
     from leadpush_prefect.blocks import ApiEndpoint, Workspace
-    from leadpush_prefect.last_tests import LastTest
-    from leadpush_prefect.overview import Group
-    from leadpush_prefect.trial import Trial
+    from leadpush_prefect.endpoints.endpoint_test import Trial
+    from leadpush_prefect.reports.endpoints import Group
+    from leadpush_prefect.reports.last_tests import LastTest
 
 __all__ = ["app"]
 
@@ -32,8 +32,8 @@ def list_endpoints(*, json: bool = False) -> int:
     json:
         Print JSON.
     """
-    from leadpush_prefect.last_tests import last_tests
-    from leadpush_prefect.overview import endpoints_by_workspace
+    from leadpush_prefect.reports.endpoints import endpoints_by_workspace
+    from leadpush_prefect.reports.last_tests import last_tests
 
     groups = endpoints_by_workspace()
     tests = last_tests(endpoint.name for group in groups for endpoint in group.endpoints)
@@ -140,8 +140,8 @@ def test(
         Print JSON.
     """
     from leadpush_prefect.blocks import ApiEndpoint, Audience
-    from leadpush_prefect.loading import load_block
-    from leadpush_prefect.trial import sample_context, try_endpoint
+    from leadpush_prefect.blocks.loading import load_block
+    from leadpush_prefect.endpoints.endpoint_test import sample_context, try_endpoint
 
     endpoint = load_block(ApiEndpoint, name, field="endpoint")
     context = sample_context(
@@ -162,7 +162,7 @@ def test(
 
 def _object(text: str, option: str) -> dict[str, Any]:
     from leadpush_prefect.errors import LeadpushError
-    from leadpush_prefect.json_text import from_json
+    from leadpush_prefect.text.json_text import from_json
 
     try:
         value = from_json(text if text.lstrip().startswith("{") else Path(text).read_bytes())
@@ -176,7 +176,7 @@ def _object(text: str, option: str) -> dict[str, Any]:
 
 
 def _trial(trial: Trial) -> dict[str, Any]:
-    from leadpush_prefect.json_text import from_json
+    from leadpush_prefect.text.json_text import from_json
 
     failure = trial.failure
     return {
@@ -200,7 +200,7 @@ def _trial(trial: Trial) -> dict[str, Any]:
 
 
 def _print_trial(name: str, trial: Trial) -> None:
-    from leadpush_prefect.trial_report import retry_sentence
+    from leadpush_prefect.reports.endpoint_test import retry_sentence
 
     if trial.failure is None:
         say(("OK", "bold green"), f" {name} answers with JSON.", wrap=True)
@@ -256,7 +256,7 @@ def disable(name: str) -> int:
 
 
 def _switch(name: str, *, enabled: bool) -> int:
-    from leadpush_prefect.switching import switch_endpoint
+    from leadpush_prefect.blocks.enabled import switch_endpoint
 
     changed = switch_endpoint(name, enabled=enabled)
     state = "enabled" if enabled else "disabled"

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from leadpush_prefect.json_text import to_json
-from leadpush_prefect.visible import visible
+from leadpush_prefect.text.display import visible
+from leadpush_prefect.text.json_text import to_json
 
 __all__ = ["cut", "print_error", "print_json", "print_table", "say", "stdout"]
 

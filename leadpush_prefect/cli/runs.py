@@ -17,7 +17,7 @@ from leadpush_prefect.cli.output import cut, print_json, print_table, say
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from leadpush_prefect.outcome import Outcome
+    from leadpush_prefect.model.outcome import Outcome
     from leadpush_prefect.store.runs import RunRecord
 
 __all__ = ["app"]
@@ -112,7 +112,7 @@ def export(
     json:
         Print JSON.
     """
-    from leadpush_prefect.export import export_run
+    from leadpush_prefect.reports.export import export_run
 
     database = _database(workspace)
     count = export_run(database, _find(database, run_id), to, attributes=attributes, paths=path)
@@ -149,7 +149,7 @@ def delete(
     json:
         Print JSON.
     """
-    from leadpush_prefect.run_lease import watch_holder
+    from leadpush_prefect.runs.lease import watch_holder
     from leadpush_prefect.store.deletion import delete_runs
 
     database = _database(workspace)
@@ -204,10 +204,10 @@ def _find(database: Engine, run_id: str) -> RunRecord:
 
 def _database(workspace: str) -> Engine:
     from leadpush_prefect.blocks import Workspace
+    from leadpush_prefect.blocks.loading import load_block
     from leadpush_prefect.blocks.workspace import workspace_config
-    from leadpush_prefect.config import WorkspaceConfig
-    from leadpush_prefect.loading import load_block
-    from leadpush_prefect.open_runs import database_of
+    from leadpush_prefect.model.config import WorkspaceConfig
+    from leadpush_prefect.runs.open_runs import database_of
 
     if not workspace:
         return database_of(WorkspaceConfig())
@@ -225,7 +225,7 @@ def _with_units(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show_run(database: Engine, record: RunRecord, json: bool) -> int:
-    from leadpush_prefect.reporting import (
+    from leadpush_prefect.reports.rows import (
         FAILURE_COLUMNS,
         STEP_COLUMNS,
         consent_text,
@@ -268,9 +268,9 @@ def _mask(database: Engine, record: RunRecord) -> Callable[[str], str]:
     """Masks the secrets of the run's endpoints: an API may have repeated one in an output, which is stored as received,
     and a later step may have sent it to another API."""
     from leadpush_prefect.blocks import ApiEndpoint
-    from leadpush_prefect.inventory import saved_documents
-    from leadpush_prefect.masking import Masker
+    from leadpush_prefect.blocks.inventory import saved_documents
     from leadpush_prefect.store.steps import list_steps
+    from leadpush_prefect.text.redaction import Masker
 
     names = {step.endpoint for step in list_steps(database, record) if step.endpoint}
     documents = []
@@ -283,8 +283,8 @@ def _mask(database: Engine, record: RunRecord) -> Callable[[str], str]:
 def _masked(outcome: Outcome, mask: Callable[[str], str]) -> Outcome:
     from dataclasses import replace
 
-    from leadpush_prefect.pretty_json import masked_json
-    from leadpush_prefect.store.reading import stored_json
+    from leadpush_prefect.store.stored_values import stored_json
+    from leadpush_prefect.text.pretty_json import masked_json
 
     failure = outcome.failure and replace(
         outcome.failure, request=mask(outcome.failure.request), excerpt=mask(outcome.failure.excerpt)
@@ -299,7 +299,7 @@ def _masked(outcome: Outcome, mask: Callable[[str], str]) -> Outcome:
 def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bool) -> int:
     from leadpush_prefect.errors import LeadpushError
     from leadpush_prefect.store.exports import contact_outcomes
-    from leadpush_prefect.store.reading import stored_json
+    from leadpush_prefect.store.stored_values import stored_json
 
     outcomes = contact_outcomes(database, record, contact_id)
     if outcomes is None:

@@ -27,7 +27,7 @@ def serve(*, file: Path = Path("prefect.yaml")) -> int:
 
     from prefect import serve as serve_all
 
-    from leadpush_prefect.serving import read_deployments
+    from leadpush_prefect.deployments.serving import read_deployments
 
     serve_all(*read_deployments(file))
     return 0

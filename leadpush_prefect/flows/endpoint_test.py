@@ -11,11 +11,11 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.states import Completed, Failed
 
 from leadpush_prefect.blocks import ApiEndpoint, Audience
+from leadpush_prefect.endpoints.endpoint_test import Trial, sample_context, try_endpoint
 from leadpush_prefect.errors import BlockInvalid, LeadpushError
-from leadpush_prefect.last_tests import artifact_key
-from leadpush_prefect.markdown import cell
-from leadpush_prefect.trial import Trial, sample_context, try_endpoint
-from leadpush_prefect.trial_report import refusal_report, trial_report
+from leadpush_prefect.reports.endpoint_test import refusal_report, trial_report
+from leadpush_prefect.reports.last_tests import artifact_key
+from leadpush_prefect.text.markdown import cell
 
 __all__ = ["test_api_endpoint"]
 

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import AsyncIterable
 
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.wire import TransportFailed
+from leadpush_prefect.network.wire import TransportFailed
 
 __all__ = ["EXCERPT_BYTES", "WholeBody", "bounded", "read_excerpt", "read_whole"]
 

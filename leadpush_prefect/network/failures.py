@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.wire import TransportFailed
+from leadpush_prefect.network.wire import TransportFailed
 
 __all__ = ["Row", "failure_of"]
 

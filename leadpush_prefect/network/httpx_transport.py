@@ -11,7 +11,7 @@ import httpx
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.body import read_excerpt, read_whole
 from leadpush_prefect.network.failures import Row, failure_of
-from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed
+from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
 
 __all__ = ["HttpxTransport"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from leadpush_prefect.wire import RenderedRequest
+from leadpush_prefect.network.wire import RenderedRequest
 
 __all__ = ["request_bytes"]
 

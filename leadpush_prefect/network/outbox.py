@@ -13,7 +13,7 @@ import select
 import aiohttp
 from aiohttp.connector import Connection
 
-from leadpush_prefect.network.handler import GuardedHandler
+from leadpush_prefect.network.aiohttp_protocol import GuardedHandler
 
 try:
     import fcntl

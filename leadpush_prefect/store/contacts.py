@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, Engine, bindparam, delete, func, select, update
 
-from leadpush_prefect.consent import Consent
-from leadpush_prefect.contact import ContactRow
-from leadpush_prefect.json_text import from_json, to_json
+from leadpush_prefect.model.consent import Consent
+from leadpush_prefect.model.contact import ContactRow
 from leadpush_prefect.store.database import insert_rows, reading, writing
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.schema import contact
+from leadpush_prefect.text.json_text import from_json, to_json
 
 __all__ = ["contact_number", "delete_contacts", "deny_contacts", "insert_contacts", "iter_contacts"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, func, select
 
-from leadpush_prefect.outcome import Failure
+from leadpush_prefect.model.outcome import Failure
 from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.outcomes import FAILED, read_failure
 from leadpush_prefect.store.runs import RunRecord

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Label, Row, Select, select
 
-from leadpush_prefect.outcome import Failure, Outcome
+from leadpush_prefect.model.outcome import Failure, Outcome
 from leadpush_prefect.store.contacts import contact_number
 from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.outcomes import FAILED, FETCHED, read_failure, read_outcome

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, select, update
 
 from leadpush_prefect.errors import RunBusy
-from leadpush_prefect.process_identity import describe_process
 from leadpush_prefect.store.database import reading, writing
 from leadpush_prefect.store.schema import run as runs
+from leadpush_prefect.system.process_identity import describe_process
 
 __all__ = ["Holder", "busy", "find_holder", "move_heartbeat", "refuse_other_holder", "release_run"]
 

@@ -10,10 +10,10 @@ from itertools import islice
 from sqlalchemy import Engine, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from leadpush_prefect.consent import Consent
-from leadpush_prefect.consent_columns import NO_CONSENT_COLUMN, ConsentColumns
-from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import AudienceInvalid, RunBusy
+from leadpush_prefect.model.consent import Consent
+from leadpush_prefect.model.consent_columns import NO_CONSENT_COLUMN, ConsentColumns
+from leadpush_prefect.model.contact import ContactRow
 from leadpush_prefect.store.contacts import delete_contacts, deny_contacts, insert_contacts
 from leadpush_prefect.store.database import reading, writing
 from leadpush_prefect.store.locking import hold_execution

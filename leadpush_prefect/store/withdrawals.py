@@ -23,10 +23,10 @@ from sqlalchemy import (
     update,
 )
 
-from leadpush_prefect.consent import Consent
-from leadpush_prefect.consent_columns import ConsentColumns
-from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import AudienceInvalid
+from leadpush_prefect.model.consent import Consent
+from leadpush_prefect.model.consent_columns import ConsentColumns
+from leadpush_prefect.model.contact import ContactRow
 from leadpush_prefect.store.database import insert_or_ignore, insert_or_lower, writing, writing_on
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.runs import RunRecord, now

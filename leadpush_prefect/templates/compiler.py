@@ -15,15 +15,15 @@ import jinja2
 from jinja2 import nodes
 
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.json_text import from_json
 from leadpush_prefect.templates.budget import begin_source
 from leadpush_prefect.templates.escaping import escape_outputs
 from leadpush_prefect.templates.parsing import parse, parse_condition, parse_json
 from leadpush_prefect.templates.places import CONDITION, JSON_TEXT, Place
-from leadpush_prefect.templates.reading import Path, check, read_by_keys
 from leadpush_prefect.templates.rendering import Namespace, renderer
+from leadpush_prefect.templates.rewriting import Path, check, read_by_keys
 from leadpush_prefect.templates.sandbox import ENVIRONMENTS
 from leadpush_prefect.templates.values import TemplateFailed
+from leadpush_prefect.text.json_text import from_json
 
 __all__ = ["Condition", "Template", "compile_condition", "compile_json", "compile_template"]
 

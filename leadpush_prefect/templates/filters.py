@@ -19,9 +19,9 @@ from jinja2.filters import do_wordwrap, make_attrgetter
 from jinja2.tests import TESTS as JINJA_TESTS
 
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.json_text import to_json, to_text
 from leadpush_prefect.templates.budget import CALL, MAX_TEXT, made, paid, size, spend, too_large
 from leadpush_prefect.templates.values import Missing, Nothing, TemplateFailed, present
+from leadpush_prefect.text.json_text import to_json, to_text
 
 __all__ = ["filters", "tests"]
 

@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.json_text import to_json, to_text
 from leadpush_prefect.templates.percent import percent_encoded
 from leadpush_prefect.templates.values import Missing, Nothing, TemplateFailed
+from leadpush_prefect.text.json_text import to_json, to_text
 
 __all__ = [
     "BOUNDED_URL",

@@ -12,7 +12,7 @@ from leadpush_prefect.errors import Reason
 from leadpush_prefect.templates.budget import MAX_TEXT, begin
 from leadpush_prefect.templates.escaping import OWN
 from leadpush_prefect.templates.places import ESCAPES
-from leadpush_prefect.templates.reading import Path
+from leadpush_prefect.templates.rewriting import Path
 from leadpush_prefect.templates.sandbox import GLOBALS, DataEnvironment
 from leadpush_prefect.templates.values import Nothing, TemplateFailed, ValueMissing, walk
 

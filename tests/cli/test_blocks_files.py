@@ -19,11 +19,11 @@ from prefect.types import SecretDict
 from pydantic import SecretStr
 
 from leadpush_prefect import ApiEndpoint, Audience, Workspace
-from leadpush_prefect.block_export import export_blocks
-from leadpush_prefect.block_files import KINDS
 from leadpush_prefect.cli import main
-from leadpush_prefect.definitions import read_definitions
-from leadpush_prefect.plan import plan_blocks
+from leadpush_prefect.definitions.apply import read_definitions
+from leadpush_prefect.definitions.export import export_blocks
+from leadpush_prefect.definitions.files import KINDS
+from leadpush_prefect.definitions.plan import plan_blocks
 from tests.unit.test_yaml_text import TEXTS
 
 Run = Callable[..., tuple[int, str]]

@@ -16,7 +16,7 @@ from prefect import get_client
 from prefect.settings import PREFECT_API_URL
 
 from leadpush_prefect import ApiEndpoint, Workspace
-from leadpush_prefect.serving import read_deployments
+from leadpush_prefect.deployments.serving import read_deployments
 from tests.server.raw_server import RawServer, respond
 
 REPOSITORY = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetch_api_data
-from leadpush_prefect.outcome import Outcome, Status
+from leadpush_prefect.model.outcome import Outcome, Status
 from leadpush_prefect.store.database import open_database, reading, writing
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.runs import RunRecord

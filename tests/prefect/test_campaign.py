@@ -721,7 +721,7 @@ async def test_async_flow(endpoint: ApiEndpoint, acme: Workspace, api: RawServer
 
 def test_retries_of_a_batch(endpoint: ApiEndpoint, acme: Workspace, api: RawServer, rows: Ask) -> None:
     """Prefect's `retries` run a batch's task again: what has an outcome is not fetched again."""
-    from leadpush_prefect import batch_steps
+    from leadpush_prefect.campaigns import batch_steps
     from leadpush_prefect.store.outcomes import write_outcomes
 
     calls = [0]

@@ -15,11 +15,12 @@ from uuid import UUID
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetch_api_data, open_runs
-from leadpush_prefect import events as module
+from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetch_api_data
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.events import EndpointHealth
-from leadpush_prefect.outcome import Failure, Outcome, Status
+from leadpush_prefect.model.outcome import Failure, Outcome, Status
+from leadpush_prefect.runs import events as module
+from leadpush_prefect.runs import open_runs
+from leadpush_prefect.runs.events import EndpointHealth
 from tests.prefect.running import run_flow
 from tests.prefect.shown import ask, events, eventually, flow_run_id, flush_events
 from tests.server.raw_server import RawServer, Request, each, respond

@@ -24,11 +24,11 @@ from leadpush_prefect import (
     render_template,
 )
 from leadpush_prefect.cli import runs
-from leadpush_prefect.export import export_run
-from leadpush_prefect.json_text import MAX_DEPTH, to_json
+from leadpush_prefect.endpoints.endpoint_test import try_endpoint
+from leadpush_prefect.reports.export import export_run
 from leadpush_prefect.store.database import open_database
 from leadpush_prefect.store.runs import find_run
-from leadpush_prefect.trial import try_endpoint
+from leadpush_prefect.text.json_text import MAX_DEPTH, to_json
 from tests.prefect.running import on_database, run_flow
 from tests.server.raw_server import RawServer, Request, each, respond
 

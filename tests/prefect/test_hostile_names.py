@@ -11,9 +11,9 @@ from prefect.types import SecretDict
 from sqlalchemy import Engine, text
 
 from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetch_api_data, render_template
-from leadpush_prefect.config import WorkspaceConfig
 from leadpush_prefect.errors import BlockInvalid
-from leadpush_prefect.visible import visible
+from leadpush_prefect.model.config import WorkspaceConfig
+from leadpush_prefect.text.display import visible
 from tests.prefect.running import run_flow
 from tests.prefect.shown import ask, events, eventually, flow_run_id, flush_events
 from tests.security.needles import Searched

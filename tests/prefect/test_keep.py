@@ -22,7 +22,7 @@ from leadpush_prefect import (
     fetch_api_data,
     render_template,
 )
-from leadpush_prefect.export import export_run
+from leadpush_prefect.reports.export import export_run
 from leadpush_prefect.store.database import open_database
 from leadpush_prefect.store.runs import find_run
 from tests.prefect.running import on_database, run_flow

@@ -34,8 +34,8 @@ from leadpush_prefect import (
     fetch_api_data,
     render_template,
 )
-from leadpush_prefect.campaign_task import CampaignTask
-from leadpush_prefect.loading import load_block
+from leadpush_prefect.blocks.loading import load_block
+from leadpush_prefect.campaigns.task import CampaignTask
 from leadpush_prefect.testing import use_transport
 from tests.prefect.conftest import profile
 from tests.prefect.running import run_flow

@@ -17,7 +17,7 @@ from leadpush_prefect import (
     open_runs,
     render_template,
 )
-from leadpush_prefect.full_collections import spare_no_more
+from leadpush_prefect.system.gc_freeze import spare_no_more
 
 
 def people(count: int) -> Audience:

@@ -13,8 +13,9 @@ import pytest
 from prefect import flow, task
 from sqlalchemy import Engine, text
 
-from leadpush_prefect import ApiEndpoint, Audience, Batch, CampaignRun, Workspace, fetch_api_data, progress
-from leadpush_prefect import batch as batch_module
+from leadpush_prefect import ApiEndpoint, Audience, Batch, CampaignRun, Workspace, fetch_api_data
+from leadpush_prefect.campaigns import batch as batch_module
+from leadpush_prefect.reports import progress
 from tests.prefect.running import run_flow
 from tests.server.raw_server import RawServer, Request, each, respond
 

@@ -23,10 +23,10 @@ from leadpush_prefect import (
     render_template,
     run_lease,
 )
-from leadpush_prefect.process_identity import identify_process
 from leadpush_prefect.store.database import writing
 from leadpush_prefect.store.holder import find_holder, move_heartbeat
 from leadpush_prefect.store.runs import find_run
+from leadpush_prefect.system.process_identity import identify_process
 
 Ask = Callable[[str], list[tuple[object, ...]]]
 

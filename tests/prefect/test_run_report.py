@@ -27,7 +27,7 @@ from leadpush_prefect import (
     render_template,
     run_report,
 )
-from leadpush_prefect.run_report import report_key
+from leadpush_prefect.reports.artifacts import report_key
 from tests.prefect.running import run_flow
 from tests.prefect.shown import artifacts, ask, events, eventually, flow_run_id, flush_events, versions
 from tests.server.raw_server import RawServer, Request, each, respond

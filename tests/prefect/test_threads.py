@@ -24,7 +24,7 @@ from leadpush_prefect import (
     fetch_api_data,
     render_template,
 )
-from leadpush_prefect import engine as engines
+from leadpush_prefect.sending import dispatcher as engines
 from tests.prefect.running import run_flow
 from tests.server.raw_server import RawServer, Request, each, respond
 

@@ -12,8 +12,8 @@ from typing import Any
 import uvloop
 
 from leadpush_prefect.network.addresses import parse_networks
-from leadpush_prefect.network.transport import AiohttpTransport
-from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed
+from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
+from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
 from tests.server.raw_server import Handler, RawServer, Reader
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {

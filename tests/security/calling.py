@@ -8,8 +8,8 @@ from typing import Any
 
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Workspace
 from leadpush_prefect.errors import BlockInvalid, Reason
-from leadpush_prefect.network.transport import AiohttpTransport
-from leadpush_prefect.wire import RenderedRequest, TransportFailed
+from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
+from leadpush_prefect.network.wire import RenderedRequest, TransportFailed
 from tests.security.wiretap import Wiretap
 
 __all__ = ["ANSWERED", "REFUSED", "called", "failure", "sent"]

@@ -36,9 +36,9 @@ from leadpush_prefect import (
     render_template,
 )
 from leadpush_prefect.cli import main as command
-from leadpush_prefect.engine import override_transport
 from leadpush_prefect.flows import endpoint_test
-from leadpush_prefect.wire import Answer, RenderedRequest
+from leadpush_prefect.network.wire import Answer, RenderedRequest
+from leadpush_prefect.sending.dispatcher import override_transport
 
 FOLDER = Path(sys.argv[1])
 ENDPOINTS = sys.argv[2].split(",")

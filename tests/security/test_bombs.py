@@ -13,7 +13,7 @@ import pytest
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.body import WholeBody
-from leadpush_prefect.wire import TransportFailed
+from leadpush_prefect.network.wire import TransportFailed
 
 MEGABYTE = bytes(2**20)
 TEN_GIGABYTES = 10 * 2**10  # of them
@@ -66,8 +66,8 @@ def test_bomb(name: str, size: int) -> None:
 PROGRAM = """
 import asyncio, resource, sys
 from leadpush_prefect.network.addresses import parse_networks
-from leadpush_prefect.network.transport import AiohttpTransport
-from leadpush_prefect.wire import RenderedRequest, TransportFailed
+from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
+from leadpush_prefect.network.wire import RenderedRequest, TransportFailed
 from tests.security.adversary import HEAD
 from tests.security.test_bombs import BOMBS, LIMIT
 

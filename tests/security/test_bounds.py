@@ -8,9 +8,9 @@ import tracemalloc
 import pytest
 
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Reason, Workspace
-from leadpush_prefect.calling import fetch_one
-from leadpush_prefect.json_text import from_json, to_json
-from leadpush_prefect.keeping import keep_paths, kept
+from leadpush_prefect.sending.client import fetch_one
+from leadpush_prefect.text.json_text import from_json, to_json
+from leadpush_prefect.text.projection import keep_paths, kept
 from tests.server.raw_server import RawServer, respond
 
 SIZE = 10_000_000

@@ -8,13 +8,13 @@ from urllib.parse import unquote
 
 import pytest
 
-from leadpush_prefect.config import EndpointConfig, WorkspaceConfig
-from leadpush_prefect.json_text import from_json, to_json
-from leadpush_prefect.prepared import prepare
-from leadpush_prefect.request import compile_endpoint
-from leadpush_prefect.simulation import Mock
-from leadpush_prefect.steps import Step, decide, message_template, render_values
+from leadpush_prefect.campaigns.steps import Step, decide, message_template, render_values
+from leadpush_prefect.endpoints.compiled import compile_endpoint
+from leadpush_prefect.endpoints.mock import Mock
+from leadpush_prefect.endpoints.prepared import prepare
+from leadpush_prefect.model.config import EndpointConfig, WorkspaceConfig
 from leadpush_prefect.templates import TEXT, TemplateFailed, compile_condition
+from leadpush_prefect.text.json_text import from_json, to_json
 from tests.unit.rendering import DATA, render
 
 SECRET = "the-secret"

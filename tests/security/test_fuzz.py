@@ -16,12 +16,9 @@ import pytest
 from hypothesis import strategies as st
 
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Reason, Workspace
-from leadpush_prefect.calling import fetch_one
-from leadpush_prefect.config import EndpointConfig
-from leadpush_prefect.json_text import JsonNumber, check_json, from_json, to_json, to_text
-from leadpush_prefect.keeping import keep_paths
-from leadpush_prefect.pretty_json import pretty_json
-from leadpush_prefect.request import compile_endpoint
+from leadpush_prefect.endpoints.compiled import compile_endpoint
+from leadpush_prefect.model.config import EndpointConfig
+from leadpush_prefect.sending.client import fetch_one
 from leadpush_prefect.templates import TemplateFailed, compile_condition, compile_json, compile_template
 from leadpush_prefect.templates.budget import MAX_TEXT
 from leadpush_prefect.templates.places import (
@@ -33,6 +30,9 @@ from leadpush_prefect.templates.places import (
     TEXT,
     URL,
 )
+from leadpush_prefect.text.json_text import JsonNumber, check_json, from_json, to_json, to_text
+from leadpush_prefect.text.pretty_json import pretty_json
+from leadpush_prefect.text.projection import keep_paths
 from tests.security.fuzzing import fuzz, long_enough
 from tests.security.json_catalogue import CATALOGUE, Verdict
 from tests.security.random_templates import expressions, sources

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from sqlalchemy import Engine
 
-from leadpush_prefect.audience import (
+from leadpush_prefect.audiences.readers import (
     MAX_ROW_LENGTH,
     read_contacts,
     read_csv,
@@ -26,17 +26,17 @@ from leadpush_prefect.audience import (
     read_rows,
     usable,
 )
-from leadpush_prefect.block_files import KINDS, path_of, write_fields
-from leadpush_prefect.consent import Consent
-from leadpush_prefect.contact import ContactRow, InvalidRow
-from leadpush_prefect.definitions import read_definitions
+from leadpush_prefect.definitions.apply import read_definitions
+from leadpush_prefect.definitions.files import KINDS, path_of, write_fields
 from leadpush_prefect.errors import AudienceInvalid, LeadpushError
-from leadpush_prefect.export import export_run
-from leadpush_prefect.outcome import Outcome, Status
+from leadpush_prefect.model.consent import Consent
+from leadpush_prefect.model.contact import ContactRow, InvalidRow
+from leadpush_prefect.model.outcome import Outcome, Status
+from leadpush_prefect.reports.export import export_run
 from leadpush_prefect.store.database import open_database
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.snapshot import snapshot
-from leadpush_prefect.visible import visible
+from leadpush_prefect.text.display import visible
 from tests.store.store_helpers import begin, declare
 
 READERS = {"csv": read_csv, "jsonl": read_jsonl}

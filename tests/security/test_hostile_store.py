@@ -13,19 +13,20 @@ from prefect.settings import PREFECT_HOME, temporary_settings
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from leadpush_prefect import Audience, CampaignRun, Workspace, run_lease
+from leadpush_prefect import Audience, CampaignRun, Workspace
 from leadpush_prefect.cli import main
-from leadpush_prefect.consent import Consent
-from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import LeadpushError
-from leadpush_prefect.outcome import Outcome, Status
-from leadpush_prefect.process_identity import describe_process, has_ended
+from leadpush_prefect.model.consent import Consent
+from leadpush_prefect.model.contact import ContactRow
+from leadpush_prefect.model.outcome import Outcome, Status
+from leadpush_prefect.runs import lease as run_lease
 from leadpush_prefect.store.database import open_database
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.progress import count_outcomes
 from leadpush_prefect.store.runs import find_run, list_runs
 from leadpush_prefect.store.schema import metadata
 from leadpush_prefect.store.snapshot import snapshot
+from leadpush_prefect.system.process_identity import describe_process, has_ended
 from tests.databases import forget_engines
 from tests.store.store_helpers import FAILED, begin, declare
 

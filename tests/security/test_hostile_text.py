@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from leadpush_prefect.campaign_report import Example, Links, report
+from leadpush_prefect.campaigns.task_bodies import run_name
 from leadpush_prefect.cli import output
-from leadpush_prefect.context import CampaignContext
 from leadpush_prefect.errors import LeadpushError, Reason
-from leadpush_prefect.markdown import cell, code, code_block, table
-from leadpush_prefect.outcome import Failure
-from leadpush_prefect.reporting import reason_of
+from leadpush_prefect.model.context import CampaignContext
+from leadpush_prefect.model.outcome import Failure
+from leadpush_prefect.reports.page import Example, Links, report
+from leadpush_prefect.reports.rows import reason_of
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.summary import RunSummary, StepSummary
-from leadpush_prefect.task_bodies import run_name
-from leadpush_prefect.visible import shell_word, visible
+from leadpush_prefect.text.display import shell_word, visible
+from leadpush_prefect.text.markdown import cell, code, code_block, table
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -12,8 +12,8 @@ from asyncio import StreamWriter
 import pytest
 
 from leadpush_prefect import ApiEndpoint, Workspace
-from leadpush_prefect.context import CampaignContext
-from leadpush_prefect.network.transport import AiohttpTransport
+from leadpush_prefect.model.context import CampaignContext
+from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
 from tests.security.adversary import HEAD, LOOPBACK, LOOPS, all_closed, answer, ask, outcome, run
 from tests.server.raw_server import CERTIFICATE, Handler, RawServer, Reader, mute
 

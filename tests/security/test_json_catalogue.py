@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Workspace
-from leadpush_prefect.json_text import MAX_DEPTH, from_json, to_json
-from leadpush_prefect.pretty_json import pretty_json
+from leadpush_prefect.text.json_text import MAX_DEPTH, from_json, to_json
+from leadpush_prefect.text.pretty_json import pretty_json
 from tests.security.json_catalogue import CATALOGUE, DEPTH, Verdict
 from tests.server.raw_server import RawServer, Request, each, respond
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Workspace
-from leadpush_prefect.network.transport import MAX_INTERIM_ANSWERS, AiohttpTransport
-from leadpush_prefect.wire import TransportFailed
+from leadpush_prefect.network.aiohttp_transport import MAX_INTERIM_ANSWERS, AiohttpTransport
+from leadpush_prefect.network.wire import TransportFailed
 from tests.security.adversary import (
     BODY,
     CHUNKED,

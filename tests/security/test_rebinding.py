@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.network import transport as transport_module
-from leadpush_prefect.network.transport import AiohttpTransport
-from leadpush_prefect.wire import RenderedRequest, TransportFailed
+from leadpush_prefect.network import aiohttp_transport as transport_module
+from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
+from leadpush_prefect.network.wire import RenderedRequest, TransportFailed
 from tests.security.calling import ANSWERED, REFUSED, called, failure
 from tests.security.wiretap import Wiretap
 from tests.server.raw_server import CERTIFICATE, RawServer, Reader, in_turn, respond

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from leadpush_prefect import engine as engine_module
-from leadpush_prefect.engine import Engine
+from leadpush_prefect.sending import dispatcher as engine_module
+from leadpush_prefect.sending.dispatcher import Engine
 
 __all__ = ["Wiretap", "tapped"]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.body import EXCERPT_BYTES, MAX_GZIP_MEMBERS, read_excerpt, read_whole
-from leadpush_prefect.wire import TransportFailed
+from leadpush_prefect.network.wire import TransportFailed
 
 pytestmark = pytest.mark.asyncio
 

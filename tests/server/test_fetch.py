@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Workspace
-from leadpush_prefect.calling import fetch_one
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.json_text import MAX_DEPTH, to_json
-from leadpush_prefect.outcome import Failure, Outcome
+from leadpush_prefect.model.outcome import Failure, Outcome
+from leadpush_prefect.sending.client import fetch_one
+from leadpush_prefect.text.json_text import MAX_DEPTH, to_json
 from tests.server.raw_server import RawServer, Reader, in_turn, mute, respond
 
 LOOPBACK = ["127.0.0.0/8"]

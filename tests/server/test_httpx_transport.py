@@ -12,7 +12,7 @@ import pytest
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.httpx_transport import HttpxTransport
-from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed
+from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 

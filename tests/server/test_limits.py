@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from leadpush_prefect.network.limits import RateLimit
+from leadpush_prefect.network.rate_limit import RateLimit
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,7 +28,7 @@ _yield_now = asyncio.sleep
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("leadpush_prefect.network.limits.asyncio.sleep", clock.sleep)
+    monkeypatch.setattr("leadpush_prefect.network.rate_limit.asyncio.sleep", clock.sleep)
     return clock
 
 

@@ -13,8 +13,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.addresses import parse_networks
-from leadpush_prefect.network.phases import Phase, PhaseTransport
-from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed
+from leadpush_prefect.network.timed_transport import Phase, PhaseTransport
+from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
 from tests.server.raw_server import CERTIFICATE, Handler, RawServer, Reader, mute, respond
 
 LOOPBACK = tuple(parse_networks(["127.0.0.0/8"]))

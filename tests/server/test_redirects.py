@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Workspace
+from leadpush_prefect.endpoints.redirects import RedirectRefused, redirected
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.masking import Masker
-from leadpush_prefect.redirects import RedirectRefused, redirected
-from leadpush_prefect.wire import RenderedRequest
+from leadpush_prefect.network.wire import RenderedRequest
+from leadpush_prefect.text.redaction import Masker
 from tests.server.raw_server import RawServer, Request, each, respond
 
 SECRET = "s3cret/key+"

@@ -21,11 +21,11 @@ import pytest_asyncio
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.network import transport as transport_module
+from leadpush_prefect.network import aiohttp_transport as transport_module
 from leadpush_prefect.network.addresses import parse_networks
+from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
 from leadpush_prefect.network.deadlines import Deadlines
-from leadpush_prefect.network.transport import AiohttpTransport
-from leadpush_prefect.wire import Answer, RenderedRequest, TransportFailed
+from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
 from tests.server.raw_server import CERTIFICATE, Handler, RawServer, Reader, in_turn, mute, respond
 
 pytestmark = [

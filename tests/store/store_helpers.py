@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, make_url
 
-from leadpush_prefect.consent import Consent
-from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.outcome import Failure, Outcome, Status
+from leadpush_prefect.model.consent import Consent
+from leadpush_prefect.model.contact import ContactRow
+from leadpush_prefect.model.outcome import Failure, Outcome, Status
 from leadpush_prefect.store.database import open_database
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.pending import pending

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leadpush_prefect.audience import read_contacts, read_csv, read_jsonl, read_rows, usable
-from leadpush_prefect.consent import Consent
-from leadpush_prefect.contact import ContactRow, InvalidRow
+from leadpush_prefect.audiences.readers import read_contacts, read_csv, read_jsonl, read_rows, usable
 from leadpush_prefect.errors import AudienceInvalid
-from leadpush_prefect.json_text import from_json
+from leadpush_prefect.model.consent import Consent
+from leadpush_prefect.model.contact import ContactRow, InvalidRow
+from leadpush_prefect.text.json_text import from_json
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import pytest
 from pyarrow import parquet
 from sqlalchemy import Connection, Engine, event
 
-from leadpush_prefect.consent import Consent
-from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import LeadpushError
-from leadpush_prefect.export import export_run
-from leadpush_prefect.outcome import Outcome, Status
+from leadpush_prefect.model.consent import Consent
+from leadpush_prefect.model.contact import ContactRow
+from leadpush_prefect.model.outcome import Outcome, Status
+from leadpush_prefect.reports.export import export_run
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.snapshot import snapshot

@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from sqlalchemy import Engine
 
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.outcome import Failure, Outcome, Status
+from leadpush_prefect.model.outcome import Failure, Outcome, Status
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.pending import pending

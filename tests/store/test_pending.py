@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from leadpush_prefect.errors import LeadpushError
-from leadpush_prefect.outcome import Outcome, Status
+from leadpush_prefect.model.outcome import Outcome, Status
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.pending import PendingContact, pending
 from leadpush_prefect.store.snapshot import snapshot

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
-from leadpush_prefect.contact import ContactRow
 from leadpush_prefect.errors import AudienceInvalid, RunBusy
+from leadpush_prefect.model.contact import ContactRow
 from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.runs import find_run
 from leadpush_prefect.store.schema import contact

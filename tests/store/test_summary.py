@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from leadpush_prefect.outcome import Outcome, Status
+from leadpush_prefect.model.outcome import Outcome, Status
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.snapshot import snapshot
 from leadpush_prefect.store.summary import percentile, summarize, unreached

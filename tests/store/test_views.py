@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from leadpush_prefect.outcome import Outcome, Status
+from leadpush_prefect.model.outcome import Outcome, Status
 from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.runs import RunRecord

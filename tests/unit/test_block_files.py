@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from leadpush_prefect import ApiEndpoint
-from leadpush_prefect.block_files import block_files, path_of, read_fields, write_fields
+from leadpush_prefect.definitions.files import block_files, path_of, read_fields, write_fields
+from leadpush_prefect.definitions.references import Reference
 from leadpush_prefect.errors import LeadpushError
-from leadpush_prefect.references import Reference
 
 
 @pytest.fixture

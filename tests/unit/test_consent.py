@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadpush_prefect.consent import Consent, consent_of, looks_like_consent, says_opted_out, stricter
+from leadpush_prefect.model.consent import Consent, consent_of, looks_like_consent, says_opted_out, stricter
 
 LOOK_ALIKES = """
 is_subscribed isSubscribed issubscribed IsSubscribed newsletter_subscribed subscribed_newsletter un_subscribed

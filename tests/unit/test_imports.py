@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "leadpush_prefect"
 APART = {
     "errors": {"leadpush_prefect"},
     "templates": {
-        "leadpush_prefect.wire", "leadpush_prefect.network", "leadpush_prefect.store", "leadpush_prefect.blocks",
+        "leadpush_prefect.network.wire", "leadpush_prefect.network", "leadpush_prefect.store", "leadpush_prefect.blocks",
         "aiohttp", "httpx", "prefect", "sqlalchemy",
     },
     "request": {"leadpush_prefect.network", "leadpush_prefect.store", "aiohttp", "prefect", "sqlalchemy"},

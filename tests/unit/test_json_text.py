@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadpush_prefect.json_text import (
+from leadpush_prefect.text.json_text import (
     MAX_DEPTH,
     JsonNumber,
     NestedTooDeeply,

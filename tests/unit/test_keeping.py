@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadpush_prefect.json_text import MAX_DEPTH, from_json, to_json
-from leadpush_prefect.keeping import keep_paths, kept
+from leadpush_prefect.text.json_text import MAX_DEPTH, from_json, to_json
+from leadpush_prefect.text.projection import keep_paths, kept
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from leadpush_prefect.markdown import prose
+from leadpush_prefect.text.markdown import prose
 
 TEXT = st.text("`|*_a7 <>[]()\\&;#~-+!$\n{}.", max_size=30)
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadpush_prefect.masking import MASK, Masker, is_maskable
+from leadpush_prefect.text.redaction import MASK, Masker, is_maskable
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 SECRETS = [

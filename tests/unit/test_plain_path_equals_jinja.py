@@ -9,7 +9,6 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadpush_prefect.json_text import from_json
 from leadpush_prefect.templates import (
     FORM,
     HEADER,
@@ -21,6 +20,7 @@ from leadpush_prefect.templates import (
     compile_template,
 )
 from leadpush_prefect.templates.places import OTHER_BODY, Place
+from leadpush_prefect.text.json_text import from_json
 
 KEYS = ["a", "b", "items", "é x", "0", "1"]
 ROOTS = ["contact", "workflow"]

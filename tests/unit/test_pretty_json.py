@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadpush_prefect.json_text import MAX_DEPTH, from_json, to_json
-from leadpush_prefect.masking import Masker, is_maskable
-from leadpush_prefect.pretty_json import pretty_json
+from leadpush_prefect.text.json_text import MAX_DEPTH, from_json, to_json
+from leadpush_prefect.text.pretty_json import pretty_json
+from leadpush_prefect.text.redaction import Masker, is_maskable
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from leadpush_prefect.process_identity import describe_process, has_ended, identify_process
+from leadpush_prefect.system.process_identity import describe_process, has_ended, identify_process
 
-SAY = "from leadpush_prefect.process_identity import *; print(identify_process(), flush=True); input()"
+SAY = "from leadpush_prefect.system.process_identity import *; print(identify_process(), flush=True); input()"
 LINUX = pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="only Linux tells")
 
 

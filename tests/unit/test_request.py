@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from leadpush_prefect import ApiEndpoint, BlockInvalid, CampaignContext, FetchFailed, Workspace
+from leadpush_prefect.endpoints.compiled import check_url
+from leadpush_prefect.endpoints.redirects import RedirectRefused, redirected
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.masking import Masker
-from leadpush_prefect.redirects import RedirectRefused, redirected
-from leadpush_prefect.request import check_url
+from leadpush_prefect.network.wire import RenderedRequest
 from leadpush_prefect.templates import TemplateFailed
-from leadpush_prefect.wire import RenderedRequest
+from leadpush_prefect.text.redaction import Masker
 
 ATTRIBUTES = {
     "email": "a+b/c@example.com",

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leadpush_prefect.endpoints.retries import retry_delay
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.network.retries import retry_delay
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RETRYABLE = {Reason.CONNECT_FAILED, Reason.DNS_FAILED, Reason.DISCONNECTED, Reason.TIMEOUT}

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leadpush_prefect.endpoints.endpoint_test import Trial
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
-from leadpush_prefect.masking import Masker
-from leadpush_prefect.network.phases import Phase
-from leadpush_prefect.outcome import Failure
-from leadpush_prefect.pretty_json import pretty_json
-from leadpush_prefect.trial import Trial
-from leadpush_prefect.trial_report import refusal_report, trial_report
+from leadpush_prefect.model.outcome import Failure
+from leadpush_prefect.network.timed_transport import Phase
+from leadpush_prefect.reports.endpoint_test import refusal_report, trial_report
+from leadpush_prefect.text.pretty_json import pretty_json
+from leadpush_prefect.text.redaction import Masker
 
 HOSTILE = "```\n# owned\n````\n<script>alert(1)</script> | [x](javascript:1) `"
 

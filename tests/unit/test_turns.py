@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from leadpush_prefect import turns as module
-from leadpush_prefect.turns import Turns
+from leadpush_prefect.system import fair_lock as module
+from leadpush_prefect.system.fair_lock import Turns
 
 
 def test_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

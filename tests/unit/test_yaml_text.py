@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadpush_prefect.yaml_text import to_yaml
+from leadpush_prefect.definitions.yaml_text import to_yaml
 
 NASTY = [
     "yes", "no", "null", "~", "1e3", "1.", "0o7", "0x1f", "2020-01-01", "=", "<<", "", " ", "\t", "\n", "\n\n",

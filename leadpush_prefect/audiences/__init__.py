@@ -1,0 +1,1 @@
+"""Whom a campaign is for: files, queries and iterables, read as contacts."""

@@ -1,0 +1,1 @@
+"""A campaign over an audience: what the author of a flow touches."""

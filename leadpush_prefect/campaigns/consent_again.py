@@ -1,0 +1,60 @@
+"""Consent at a later execution of a run: what its snapshot says is judged again, or the audience is asked again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+
+from leadpush_prefect.model.consent import Consent
+from leadpush_prefect.model.consent_columns import SUBSCRIBED, ConsentColumns, UnclearAnswer
+from leadpush_prefect.store.contacts import iter_contacts
+from leadpush_prefect.store.runs import RunRecord
+from leadpush_prefect.store.stored_values import stored_contact
+from leadpush_prefect.store.withdrawals import withdraw
+
+__all__ = ["is_old", "judge_snapshot"]
+
+OLD = timedelta(hours=24)
+"""A snapshot's consent counts for so long; then a later execution reads the audience's again."""
+
+_OWN_KEYS = {"_id", "uuid", SUBSCRIBED, "attributes"}
+
+
+def is_old(run: RunRecord, now: datetime) -> bool:
+    """Whether a run's consent is older than a day."""
+    return now - run.consent_read_at > OLD
+
+
+def judge_snapshot(database: Engine, run: RunRecord, columns: ConsentColumns) -> RunRecord:
+    """Judge the contacts of a snapshot by columns that the version which took it did not look at.
+
+    It stored them as attributes, and took everybody for subscribed whose column had another name than `subscribed`.
+
+    Raises:
+        AudienceInvalid: if a column looks like consent and the audience does not name it.
+        RunBusy: if another execution of the run has begun.
+    """
+    denied, before = [], []
+    for number, was_subscribed, data in iter_contacts(database, run.key):
+        consent = _consent_of(data, columns)
+        if was_subscribed and consent is Consent.NO_COLUMN:
+            before.append(number)
+        elif was_subscribed and not consent.is_subscribed:
+            denied.append(number)
+    if run.contacts:
+        columns.refuse_missing()
+    if columns.found:  # those that came before the first row with a column, and were subscribed
+        denied = before + denied
+    return withdraw(database, run, denied, columns.describe())
+
+
+def _consent_of(data: str, columns: ConsentColumns) -> Consent:
+    contact = stored_contact(data)
+    own = {name: value for name, value in contact.items() if name not in _OWN_KEYS}
+    if columns.names(SUBSCRIBED):  # that one was looked at
+        own[SUBSCRIBED] = contact.get(SUBSCRIBED, True)
+    try:
+        return columns.of_keys(own, contact.get("attributes", {}))
+    except UnclearAnswer:
+        return Consent.NO_ANSWER

@@ -1,0 +1,77 @@
+"""A step for one contact: an event-triggered campaign, a test, a notebook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from leadpush_prefect.blocks.workspace import workspace_config
+from leadpush_prefect.campaigns.steps import (
+    Message,
+    Step,
+    condition_of,
+    decide,
+    message_template,
+    render_values,
+)
+from leadpush_prefect.endpoints.mock import Mock
+from leadpush_prefect.endpoints.prepared import PreparedEndpoint
+from leadpush_prefect.model.context import CampaignContext, workspace_values
+from leadpush_prefect.model.outcome import Outcome
+from leadpush_prefect.sending.client import afetch_one, fetch_one
+from leadpush_prefect.text.json_text import from_json
+
+__all__ = ["afetch_contact", "fetch_contact", "render_contact"]
+
+
+def fetch_contact(
+    context: CampaignContext, target: PreparedEndpoint, step: Step, mock: Mock
+) -> CampaignContext:
+    """Fetch for one contact: its context with the output, or as it was where the condition was not met.
+
+    Raises:
+        FetchFailed: if there is no output and the step stops at a failure.
+        StepRefused: if the step is wrong, or the contact has been through one of its name.
+    """
+    after = context.after(step.node)
+    outcome = _decided(after, target, step, mock) or fetch_one(target, after, node=step.values())
+    return _with_outcome(after, step, outcome)
+
+
+async def afetch_contact(
+    context: CampaignContext, target: PreparedEndpoint, step: Step, mock: Mock
+) -> CampaignContext:
+    """The awaitable twin of `fetch_contact`; cancelling it stops the request."""
+    after = context.after(step.node)
+    outcome = _decided(after, target, step, mock) or await afetch_one(target, after, node=step.values())
+    return _with_outcome(after, step, outcome)
+
+
+def _decided(context: CampaignContext, target: PreparedEndpoint, step: Step, mock: Mock) -> Outcome | None:
+    """The outcome for which nothing is sent."""
+    values = context.values(workspace_values(target.workspace), step.values())
+    decided = decide(step, condition_of(step), values)
+    return mock.outcome(target, values) if decided is None and context.simulate else decided
+
+
+def _with_outcome(context: CampaignContext, step: Step, outcome: Outcome) -> CampaignContext:
+    if outcome.failure is not None and step.on_failure == "stop":
+        raise outcome.failure.as_error(endpoint=step.endpoint, contact_id=context.contact_id)
+    if outcome.output is None:
+        return context
+    return context.with_output(step.output_key, from_json(outcome.output))
+
+
+def render_contact(context: CampaignContext, template: Message, step: Step) -> Any:
+    """The message for one contact: text, or an object or list; None where it was skipped or failed and goes
+    on.
+
+    Raises:
+        FetchFailed: if it cannot be rendered and the step stops at a failure.
+        StepRefused: if the template can never be rendered.
+    """
+    message, is_text = message_template(template, step)
+    values = context.values(workspace_values(workspace_config(context.workspace)), step.values())
+    outcome = decide(step, condition_of(step), values) or render_values(message, is_text, values)
+    if outcome.failure is not None and step.on_failure == "stop":
+        raise outcome.failure.as_error(endpoint="", contact_id=context.contact_id)
+    return None if outcome.output is None else from_json(outcome.output)

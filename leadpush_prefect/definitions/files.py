@@ -1,0 +1,137 @@
+"""The files of a folder that define Blocks: found, read and written.
+
+    blocks/workspaces/acme.yaml    blocks/endpoints/customer-profile.yaml    blocks/audiences/customers.yaml
+
+A file's name is the Block's name, its folder the kind, its content the fields. Nothing outside of the folder is read
+or written, whatever a name or a link says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import yaml
+
+from leadpush_prefect.blocks import ApiEndpoint, Audience, Workspace
+from leadpush_prefect.definitions.references import Reference
+from leadpush_prefect.definitions.values import AnyBlock
+from leadpush_prefect.definitions.yaml_text import from_yaml, to_yaml
+from leadpush_prefect.errors import LeadpushError
+from leadpush_prefect.system.regular_file import open_regular
+
+__all__ = ["KINDS", "block_files", "path_of", "read_fields", "write_fields"]
+
+KINDS: dict[str, type[AnyBlock]] = {
+    "workspaces": Workspace,
+    "audiences": Audience,
+    "endpoints": ApiEndpoint,
+}
+"""In the order in which they are saved: an endpoint names its workspace."""
+
+MAX_SIZE = 1_000_000
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def block_files(folder: Path) -> Iterator[tuple[type[AnyBlock], str, Path]]:
+    """The files of a folder that define Blocks: each with the kind and name, ordered by them.
+
+    Raises:
+        LeadpushError: if a name is none of a Block, a file leads out of the folder, or two define the same.
+    """
+    for subfolder, kind in KINDS.items():
+        found: dict[str, Path] = {}
+        for path in sorted(path for path in (folder / subfolder).glob("*") if path.suffix in SUFFIXES):
+            _check(folder, path)
+            if path.stem in found:
+                raise LeadpushError(
+                    f"{path} and {found[path.stem]} define the same Block. Delete one of them."
+                )
+            found[path.stem] = path
+            yield kind, path.stem, path
+
+
+def path_of(folder: Path, kind: type[AnyBlock], name: str) -> Path:
+    """Where a new file for a Block belongs.
+
+    Raises:
+        LeadpushError: if the name is none of a Block, or the place is outside of the folder.
+    """
+    subfolder = next(subfolder for subfolder, other in KINDS.items() if other is kind)
+    if not _is_name(name):
+        raise LeadpushError(
+            f"{name!r} cannot be the name of a file: it has other characters than lower-case letters, digits "
+            "and dashes. Save the Block under such a name, and delete this one."
+        )
+    path = folder / subfolder / f"{name}.yaml"
+    _check(folder, path)
+    return path
+
+
+def _is_name(name: str) -> bool:
+    return re.fullmatch(r"[a-z0-9-]+", name) is not None
+
+
+def _check(folder: Path, path: Path) -> None:
+    if not _is_name(path.stem):
+        raise LeadpushError(
+            f"{path}: the file's name is the Block's, and has only lower-case letters, digits and dashes. "
+            "Rename it."
+        )
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise LeadpushError(f"{path} leads out of {folder}, and is not followed. Put the file itself there.")
+
+
+def read_fields(path: Path) -> dict[str, Any]:
+    """The fields that stand in a file, references as they are written.
+
+    Raises:
+        LeadpushError: naming the file, and the line where there is one, if it cannot be read.
+    """
+    try:
+        with open(path, "rb", opener=open_regular) as file:
+            content = file.read(MAX_SIZE + 1)
+        if len(content) > MAX_SIZE:
+            raise LeadpushError(f"{path} is larger than {MAX_SIZE:,} bytes, and no definition of a Block.")
+        fields = from_yaml(content.decode())  # JSON is YAML
+    except (yaml.YAMLError, ValueError, KeyError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        why = f": {error.problem}" if type(error) is yaml.MarkedYAMLError else ""  # of ours
+        raise LeadpushError(f"{path}{where}: it is not YAML in UTF-8{why}.") from None
+    except OSError as error:
+        raise LeadpushError(f"{path} cannot be read: {error.strerror}.") from None
+    if not isinstance(fields, dict):
+        raise LeadpushError(f"{path}: it must hold the Block's fields, as `name: value`.")
+    return {str(name): value for name, value in fields.items()}
+
+
+def write_fields(path: Path, fields: dict[str, Any]) -> None:
+    """Write a file whole or not at all; what a link in its place points to stays as it is.
+
+    Raises:
+        LeadpushError: if it cannot be written.
+    """
+    text = _to_json(fields) if path.suffix == ".json" else to_yaml(fields)
+    beside = path.with_name(f".{path.name}.{uuid4().hex}")  # where nobody can have put a link
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, "x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        beside.replace(path)
+    except OSError as error:
+        raise LeadpushError(f"{path} cannot be written: {error.strerror}.") from None
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _to_json(fields: dict[str, Any]) -> str:
+    option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATACLASS
+    return orjson.dumps(fields, default=Reference.as_data, option=option).decode()

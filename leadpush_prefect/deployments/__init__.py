@@ -1,0 +1,1 @@
+"""Deployments of campaigns: served, and paused by automations."""

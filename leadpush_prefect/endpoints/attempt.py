@@ -1,0 +1,274 @@
+"""One fetch, in its verbs: render, limit, send, read, parse. It gives an Outcome, and raises only when it is
+cancelled.
+
+A fetch that fails in a way that may pass is not repeated here: the attempt says after how many seconds it may
+be, so that whoever drives it can let another contact go first.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import random
+from time import perf_counter
+from typing import Any
+
+from leadpush_prefect.endpoints.prepared import PreparedEndpoint
+from leadpush_prefect.endpoints.redirects import MAX_REDIRECTS, REDIRECTS, RedirectRefused, redirected
+from leadpush_prefect.endpoints.retries import retry_delay
+from leadpush_prefect.errors import Reason
+from leadpush_prefect.model.outcome import Failure, Outcome, Status
+from leadpush_prefect.network.body import EXCERPT_BYTES
+from leadpush_prefect.network.hosts import host_allowed
+from leadpush_prefect.network.wire import Answer, RenderedRequest, Transport, TransportFailed
+from leadpush_prefect.templates import TemplateFailed
+from leadpush_prefect.text.json_text import MAX_DEPTH, NestedTooDeeply, check_json, to_text
+from leadpush_prefect.text.projection import kept
+from leadpush_prefect.text.redaction import Masker
+
+__all__ = ["Call", "Retry", "attempt", "public_message", "render_failure"]
+
+EXCERPT_LENGTH = 300
+"""How many characters of an answer that is no output are kept."""
+
+SHOWN_REQUEST_LENGTH = 4_000
+"""How many characters of a request are kept with a failure."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One contact's fetch on its way: `attempt` counts what was sent, `request` is rendered once."""
+
+    target: PreparedEndpoint
+    values: Mapping[str, Any] = field(repr=False)  # asyncio's debug log shows what its loop calls
+    attempt: int = 0
+    request: RenderedRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The attempt failed in a way that may pass; the next one may begin after a while."""
+
+    after_seconds: float
+
+
+async def attempt(
+    call: Call, transport: Transport, wait_for_turn: Callable[[], Awaitable[None]]
+) -> Outcome | Retry:
+    """Make one attempt.
+
+    Args:
+        call: The contact's fetch; its counts are kept up.
+        transport: What sends the request.
+        wait_for_turn: The endpoint's limit of requests per second.
+    """
+    started = perf_counter()
+    endpoint = call.target.endpoint
+    try:
+        request = call.request or render(call)
+        await wait_for_turn()
+        started = perf_counter()
+        call.attempt += 1
+        answer = await transport.send(
+            request,
+            timeout_seconds=endpoint.config.timeout_seconds,
+            max_response_bytes=call.target.workspace.max_response_bytes,
+        )
+        if endpoint.config.follow_redirects and answer.status in REDIRECTS:
+            answer = await _follow(call, request, answer, transport, started)
+        output = kept(read_output(answer), call.target.keep)
+        seconds = perf_counter() - started
+        return Outcome(Status.FETCHED, output, None, seconds, call.attempt, len(answer.body))
+    except TemplateFailed as failed:
+        return _failed(call, started, render_failure(failed))
+    except TransportFailed as failed:
+        return _retry(call, failed.reason, None, failed.sent, None) or _failed(
+            call, started, Failure(failed.reason, public_message(call, failed.message))
+        )
+    except _NoOutput as failed:
+        headers, status = failed.answer.headers, failed.answer.status
+        return _retry(call, failed.reason, status, True, headers.get("retry-after")) or _failed(
+            call, started, Failure(failed.reason, failed.message, http_status=status), failed.answer
+        )
+    except Exception as error:
+        # Its text may hold anything; its kind and place are what the report of a fault needs.
+        message = f"{type(error).__name__} while the request was made."
+        return _failed(call, started, Failure(Reason.UNEXPECTED_ERROR, message))
+
+
+async def _follow(
+    call: Call, request: RenderedRequest, answer: Answer, transport: Transport, started: float
+) -> Answer:
+    """The answer at the end of redirects, within the deadline of the attempt."""
+    config, workspace = call.target.endpoint.config, call.target.workspace
+    for _ in range(MAX_REDIRECTS):
+        where = answer.headers.get("location")
+        if answer.status not in REDIRECTS or where is None:
+            return answer
+        try:
+            request = redirected(request, answer.status, where, call.target.endpoint.mask)
+        except RedirectRefused as refused:
+            message = f"The API redirects (HTTP {answer.status}) {refused}."
+            raise _NoOutput(Reason.REDIRECT, message, answer) from None
+        try:
+            _check_host(call, request)
+            answer = await transport.send(
+                request,
+                timeout_seconds=max(0.0, started + config.timeout_seconds - perf_counter()),
+                max_response_bytes=workspace.max_response_bytes,
+            )
+        except TransportFailed as failed:  # whatever became of this one, the first request was sent
+            message = (
+                _unnamed(failed.message, request.host) if _is_told(call, request.host) else failed.message
+            )
+            raise TransportFailed(failed.reason, message, sent=True) from None
+    if answer.status in REDIRECTS:
+        raise _NoOutput(Reason.REDIRECT, f"The API redirects more than {MAX_REDIRECTS} times.", answer)
+    return answer
+
+
+def render(call: Call) -> RenderedRequest:
+    """The call's request, if its host may be called.
+
+    Raises:
+        TemplateFailed: if a template cannot be rendered for this contact.
+        TransportFailed: `host_not_allowed`.
+    """
+    request = call.request = call.target.endpoint.render(call.values)
+    _check_host(call, request)
+    return request
+
+
+def _check_host(call: Call, request: RenderedRequest) -> None:
+    allowed = call.target.workspace.allowed_hosts
+    if allowed and not host_allowed(request.host, allowed):
+        message = f"{request.host} is not among the workspace's allowed_hosts."
+        raise TransportFailed(Reason.HOST_NOT_ALLOWED, message, sent=False)
+
+
+def public_message(call: Call, message: str) -> str:
+    """A message without secrets, and without a host that tells something about the contact."""
+    if call.request is not None and not call.target.endpoint.is_host_fixed:
+        message = _unnamed(message, call.request.host)
+    return call.target.endpoint.mask(message)
+
+
+def _is_told(call: Call, host: str) -> bool:
+    """Whether a host to which an API redirects tells an attribute of the contact."""
+    attributes = call.values["contact"].get("attributes", {})
+    texts = [to_text(value).lower() for value in attributes.values()]
+    return any(len(text) > 2 and text in host for text in texts)
+
+
+def _unnamed(message: str, host: str) -> str:
+    """
+    >>> _unnamed("ana.example:443 has the address 10.0.0.1.", "ana.example")
+    'The host has the address 10.0.0.1.'
+    """
+    name = re.compile(rf"(?<![\w.\-])\[?{re.escape(host)}\]?(?::\d+)?(?![\w\-]|\.\w)", re.IGNORECASE)
+    text = name.sub("the host", message)
+    return text[:1].upper() + text[1:]
+
+
+def render_failure(failed: TemplateFailed) -> Failure:
+    """The failure of a contact whose template cannot be rendered."""
+    return Failure(failed.reason, failed.message, failed.field)
+
+
+class _NoOutput(Exception):
+    """The answer is whole, but no output."""
+
+    def __init__(self, reason: Reason, message: str, answer: Answer) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.message = message
+        self.answer = answer
+
+
+def read_output(answer: Answer) -> str:
+    """The answer's JSON text as received, if it is an object or an array (RFC 8259)."""
+    if not 200 <= answer.status < 300:
+        if 300 <= answer.status < 400:
+            raise _NoOutput(Reason.REDIRECT, f"The API redirects (HTTP {answer.status}).", answer)
+        raise _NoOutput(Reason.HTTP_STATUS, f"The API answered with HTTP {answer.status}.", answer)
+    try:
+        value = check_json(answer.body)
+        text = answer.body.decode()
+    except NestedTooDeeply:
+        what = f"The answer is nested more deeply than {MAX_DEPTH} levels."
+        raise _NoOutput(Reason.RESPONSE_NOT_JSON, what, answer) from None
+    except ValueError:
+        what = "The answer is not JSON." if answer.body.strip() else "The answer is empty."
+        raise _NoOutput(Reason.RESPONSE_NOT_JSON, what, answer) from None
+    if type(value) is not dict and type(value) is not list:
+        raise _NoOutput(Reason.RESPONSE_NOT_OBJECT_OR_ARRAY, "The answer is a single value.", answer)
+    return text
+
+
+def _retry(
+    call: Call, reason: Reason, status: int | None, sent: bool, retry_after: str | None
+) -> Retry | None:
+    config = call.target.endpoint.config
+    if call.attempt >= config.max_attempts or call.request is None:
+        return None
+    seconds = retry_delay(
+        method=call.request.method,
+        reason=reason,
+        status=status,
+        sent=sent,
+        attempt=call.attempt,
+        retry_after=retry_after,
+        now=datetime.now(UTC),
+        random=random,
+    )
+    return None if seconds is None else Retry(seconds)
+
+
+def _failed(call: Call, started: float, failure: Failure, answer: Answer | None = None) -> Outcome:
+    mask = call.target.endpoint.mask
+    request = call.request.masked(mask).as_text()[:SHOWN_REQUEST_LENGTH] if call.request else ""
+    failure = Failure(
+        failure.reason,
+        failure.message,
+        failure.field,
+        failure.http_status,
+        request,
+        _excerpt(mask, failure.reason, answer) if answer else "",
+    )
+    size = len(answer.body) if answer else 0
+    return Outcome(Status.FAILED, None, failure, perf_counter() - started, call.attempt, size)
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+
+
+def _excerpt(mask: Masker, reason: Reason, answer: Answer) -> str:
+    """The beginning of an error page, or where a redirect leads, on one line and without what steers a terminal."""
+    if reason is Reason.REDIRECT and "location" in answer.headers:
+        where = answer.headers["location"].encode("utf-8", "surrogateescape")
+        text = mask(f"Location: {_readable(where)}")
+    else:
+        text = mask.beginning(_readable(answer.body[:EXCERPT_BYTES]))
+    return " ".join(_CONTROL.sub(" ", text).split())[:EXCERPT_LENGTH]
+
+
+def _readable(page: bytes) -> str:
+    """A page as text, whatever it says of its encoding, so that secrets are seen in it.
+
+    >>> _readable("Größe".encode("latin-1")), _readable("Größe".encode()[:-4]), _readable("ab".encode("utf-16-le"))
+    ('Größe', 'Gr', 'ab')
+    """
+    return page.replace(b"\0", b"").decode("utf-8", "leadpush-latin-1")
+
+
+def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    if error.reason == "unexpected end of data":  # it is cut off there
+        return "", error.end
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+codecs.register_error("leadpush-latin-1", _as_latin_1)

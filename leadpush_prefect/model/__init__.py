@@ -1,0 +1,1 @@
+"""What contacts, endpoints, steps and outcomes are: plain data."""

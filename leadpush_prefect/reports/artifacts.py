@@ -1,0 +1,109 @@
+"""A campaign's run in Prefect's UI: a report under the campaign's key, and a table of the contacts that failed."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from itertools import islice
+from uuid import UUID
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.utilities.urls import url_for
+
+from leadpush_prefect.blocks import ApiEndpoint
+from leadpush_prefect.blocks.loading import load_block
+from leadpush_prefect.errors import LeadpushError
+from leadpush_prefect.reports.page import Example, Links, report
+from leadpush_prefect.runs.open_runs import OpenRun
+from leadpush_prefect.store.examples import first_failures
+from leadpush_prefect.store.exports import iter_failures
+from leadpush_prefect.store.runs import RunRecord, list_runs
+from leadpush_prefect.store.summary import RunSummary
+from leadpush_prefect.text.display import shell_word, visible
+from leadpush_prefect.text.markdown import cell, code
+
+__all__ = ["report_key", "report_run"]
+
+MAX_FAILURES = 1_000
+"""So many rows the table shows; the rest is exported."""
+
+EARLIER_RUNS = 10
+KEY_LENGTH = 100
+
+
+def report_key(campaign: str, what: str = "report") -> str:
+    """The key of a campaign's artifacts, which is the address of their history.
+
+    A name of which letters are lost gets a digest, so that no two campaigns are one.
+
+    >>> report_key("Renewal Reminder (EU)"), report_key("Größe")
+    ('campaign-renewal-reminder-eu-report', 'campaign-gr-e-aedc3f80-report')
+    """
+    words = re.sub(r"[^a-z0-9]+", "-", campaign.lower()).strip("-")
+    if not words or not campaign.isascii() or len(words) > KEY_LENGTH:
+        digest = sha256(campaign.encode(errors="replace")).hexdigest()[:8]
+        words = f"{words[:KEY_LENGTH]}-{digest}".strip("-")
+    return f"campaign-{words}-{what}"
+
+
+def report_run(run: OpenRun, summary: RunSummary, state: str) -> None:
+    """Write the report of a run, from within its flow.
+
+    Args:
+        run: The run.
+        summary: What it did.
+        state: The name of its final state.
+    """
+    record, database = run.record, run.database
+    earlier = list_runs(database, EARLIER_RUNS, before=record)
+    any_failed = any(step.failed for step in summary.steps)
+    found = first_failures(database, record) if any_failed else {}
+    examples = {where: Example(contact_id, failure) for where, (contact_id, failure) in found.items()}
+    page = report(record, summary, state, examples, earlier, _links(summary, earlier))
+    _markdown(page, report_key(record.campaign), cell(f"{record.campaign}: {state}"))
+    if any_failed or record.execution > 1:  # over the table of an earlier execution
+        _table(run, report_key(record.campaign, "failures"), any_failed)
+
+
+def _markdown(page: str, key: str, description: str) -> None:
+    # On a running loop, in an async flow, it would give a coroutine; this way it writes in either world.
+    create_markdown_artifact(page, key=key, description=description, _sync=True)  # type: ignore[call-arg]
+
+
+def _table(run: OpenRun, key: str, any_failed: bool) -> None:
+    failures = iter_failures(run.database, run.record) if any_failed else ()  # each outcome is looked at
+    found = list(islice(failures, MAX_FAILURES + 1))
+    rows = [
+        {
+            "contact": visible(contact_id),
+            "step": visible(node),
+            "reason": failure.code,
+            "what happened": visible(failure.message),
+        }
+        for contact_id, node, failure in found[:MAX_FAILURES]
+    ]
+    export = f"{code(f'leadpush runs export {shell_word(run.record.run_id)} --to run.csv')} has all contacts"
+    shown = f"The first {MAX_FAILURES:,} failures" if len(found) > MAX_FAILURES else "All failures"
+    create_table_artifact(rows, key=key, description=f"{shown}; {export}.", _sync=True)  # type: ignore[call-arg]
+
+
+def _links(summary: RunSummary, earlier: list[RunRecord]) -> Links:
+    endpoints = {step.endpoint for step in summary.steps if step.endpoint}
+    return Links(
+        {name: url for name in endpoints if (url := _endpoint_url(name))},
+        {record.run_id: url for record in earlier if (url := _flow_run_url(record.run_id))},
+    )
+
+
+def _endpoint_url(name: str) -> str | None:
+    try:
+        return url_for(load_block(ApiEndpoint, name, field="endpoint"))
+    except LeadpushError:  # it is not saved, or no longer
+        return None
+
+
+def _flow_run_url(run_id: str) -> str | None:
+    try:
+        return url_for("flow-run", UUID(run_id))
+    except ValueError:  # an id of the flow's own
+        return None

@@ -1,0 +1,86 @@
+"""What a run shows of itself in Prefect while it works and when it ends: log lines, a report, events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prefect.context import FlowRunContext
+
+from leadpush_prefect.reports.artifacts import report_run
+from leadpush_prefect.reports.progress import ProgressLog
+from leadpush_prefect.runs.events import emit_campaign_event
+from leadpush_prefect.runs.open_runs import OpenRun
+from leadpush_prefect.runs.task_runner import works_in_threads
+from leadpush_prefect.store.summary import RunSummary, summarize
+from leadpush_prefect.text.display import shell_word
+
+__all__ = ["RunReporter"]
+
+# A signal's, in each of the ways in which a flow is left by it: Prefect's Cancel, Ctrl-C, and the end of a process.
+_STOPS = frozenset({"TerminationSignal", "KeyboardInterrupt", "CancelledError", "SystemExit"})
+
+
+class RunReporter:
+    """Of one execution. Nothing that goes wrong here keeps a campaign from its end.
+
+    Args:
+        run: The run.
+        log: Its logger.
+    """
+
+    def __init__(self, run: OpenRun, log: Any) -> None:
+        self._run = run
+        self._log = log
+        self._progress = ProgressLog(run, log, is_here=works_in_threads())
+
+    def begin(self) -> None:
+        """The run begins its work."""
+        self._progress.start()
+
+    def end(self) -> None:
+        """The run is left."""
+        self._progress.stop()
+
+    def finished(self, summary: RunSummary, state: str) -> None:
+        """The run has come to its end.
+
+        Args:
+            summary: What it did.
+            state: The name of its final state.
+        """
+        self._progress.stop()
+        self._tell(summary, state, ended=True)
+
+    def stopped(self, why: str) -> None:
+        """The run was left before its end.
+
+        Args:
+            why: The name of the exception by which it was left.
+        """
+        self._progress.stop()
+        state = "Stopped" if why in _STOPS else f"Stopped by {why}"
+        with self._whatever_happens("report was not written"):
+            self._tell(summarize(self._run.database, self._run.record), state, ended=False)
+
+    def _tell(self, summary: RunSummary, state: str, *, ended: bool) -> None:
+        if FlowRunContext.get() is None:  # there is no page for it
+            return
+        # The event first: it only takes its place in a queue, which is sent while the report is written.
+        with self._whatever_happens("event was not sent"):
+            emit_campaign_event(summary, state, ended=ended)
+        with self._whatever_happens("report was not written"):
+            report_run(self._run, summary, state)
+
+    @contextmanager
+    def _whatever_happens(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._log.warning(
+                "The campaign's %s (%s): `leadpush runs show %s` says how it went.",
+                what,
+                type(error).__name__,
+                shell_word(self._run.record.run_id),
+            )

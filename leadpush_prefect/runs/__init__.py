@@ -1,0 +1,1 @@
+"""Runs that are under way, in this process or another."""

@@ -1,0 +1,330 @@
+"""The engine: one event loop thread per process, in which all requests are made.
+
+Connections outlive batches and steps, and an endpoint's limits hold for the process. Each endpoint has a lane
+of `max_concurrency` workers of its own, so that a slow endpoint does not hold up another; the batches of a
+lane take turns, call by call. A call that waits for its next attempt is nobody's work until then. What is
+simulated sends nothing, and does not come here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
+from concurrent.futures import Future
+from contextvars import Context
+from time import monotonic
+from typing import Any
+
+from leadpush_prefect.endpoints.attempt import Call, Retry, attempt
+from leadpush_prefect.endpoints.prepared import PreparedEndpoint
+from leadpush_prefect.errors import Reason
+from leadpush_prefect.model.outcome import Failure, Outcome, Status
+from leadpush_prefect.network.addresses import parse_networks
+from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
+from leadpush_prefect.network.rate_limit import RateLimit
+from leadpush_prefect.network.wire import Transport
+
+__all__ = ["Engine", "Feed", "engine", "override_transport"]
+
+SHUTDOWN_SECONDS = 2.0
+
+
+class Feed:
+    """The calls of one batch at one endpoint, on their way through a lane.
+
+    A feed is filled and emptied by one thread; the loop thread works in between.
+
+    Args:
+        lane: The endpoint's lane.
+        transport: What sends these calls instead of the network: a mock, or a test's double.
+        groups: By which it is stopped together with others, such as a run's id.
+    """
+
+    def __init__(self, lane: Lane, transport: Transport | None, groups: Iterable[Hashable] = ()) -> None:
+        self.lane = lane
+        self.transport = transport
+        self.groups = frozenset(groups)
+        self.queue: deque[tuple[Any, Call]] = deque()
+        self.outstanding = 0
+        self.stopped = False
+        self._done: list[tuple[Any, Outcome]] = []
+        self._wanted = 1  # at how many outcomes `collect` wakes up
+        self._ready = threading.Condition()
+        self._first: Future[Outcome] | None = None
+
+    def put(self, calls: Iterable[tuple[Any, Call]]) -> None:
+        """Add calls, each with a key to know its outcome by."""
+        added = list(calls)
+        self.outstanding += len(added)
+        self.lane.engine.call_soon(self.lane.add, self, added)
+
+    def collect(self, at_least: int, timeout_seconds: float) -> list[tuple[Any, Outcome]]:
+        """The outcomes that have come: at once when there are enough, when the time is up, or when it was
+        stopped."""
+        deadline = monotonic() + timeout_seconds
+        with self._ready:
+            self._wanted = max(1, min(at_least, self.outstanding))
+            while len(self._done) < self._wanted and not self.stopped:
+                remaining = deadline - monotonic()
+                if remaining <= 0 or not self._ready.wait(remaining):
+                    break
+            done, self._done = self._done, []
+        self.outstanding -= len(done)
+        return done
+
+    async def call(self, call: Call) -> Outcome:
+        """Make one call, for a coroutine of another loop."""
+        self._first = Future()
+        self._first.set_running_or_notify_cancel()  # it takes a result, whatever becomes of its reader
+        self.put([(None, call)])
+        outcome = await asyncio.wrap_future(self._first)
+        self.outstanding = 0
+        return outcome
+
+    def deliver(self, key: Any, outcome: Outcome) -> None:
+        """Take an outcome (loop thread)."""
+        if self._first is not None:
+            self._first.set_result(outcome)
+        with self._ready:
+            self._done.append((key, outcome))
+            if len(self._done) >= self._wanted:
+                self._ready.notify()
+
+    def stop(self) -> None:
+        """End: requests under way are cancelled, waiting ones are dropped. What has come can still be
+        collected."""
+        self.lane.engine.run(self.lane.stop, self)
+
+    def mark_stopped(self) -> None:
+        """Say so to whoever collects (loop thread)."""
+        with self._ready:
+            self.stopped = True
+            self._ready.notify()
+
+
+class Lane:
+    """An endpoint's way through the engine: its limits, its workers, its batches. Lives on the loop
+    thread."""
+
+    def __init__(self, owner: Engine) -> None:
+        self.engine = owner
+        self.limit = 0
+        self.per_second = -1.0
+        self.rate = RateLimit(0)
+        self._ready: deque[Feed] = deque()
+        self._working: dict[asyncio.Task[None], Feed | None] = {}
+
+    def set_limits(self, max_concurrency: int, requests_per_second: float) -> None:
+        """Take the endpoint's limits; those of the last run that began count."""
+        self.limit = max_concurrency
+        if requests_per_second != self.per_second:
+            self.per_second = requests_per_second
+            self.rate = RateLimit(requests_per_second)
+
+    def add(self, feed: Feed, calls: list[tuple[Any, Call]]) -> None:
+        """Queue calls, and see that there are workers for them."""
+        if feed.stopped or not calls:
+            return
+        if not feed.queue:
+            self._ready.append(feed)
+        feed.queue.extend(calls)
+        for _ in range(min(len(calls), self.limit - len(self._working))):
+            task = asyncio.create_task(self._work())
+            self._working[task] = None
+
+    def _take(self) -> tuple[Feed, Any, Call] | None:
+        """The next call: feeds take turns."""
+        if not self._ready or len(self._working) > self.limit:
+            return None
+        feed = self._ready.popleft()
+        key, call = feed.queue.popleft()
+        if feed.queue:
+            self._ready.append(feed)
+        return feed, key, call
+
+    async def _work(self) -> None:
+        me: Any = asyncio.current_task()
+        try:
+            while (taken := self._take()) is not None:
+                feed, key, call = taken
+                self._working[me] = feed
+                try:
+                    await self._attempt(feed, key, call)
+                except asyncio.CancelledError:
+                    if not feed.stopped:
+                        raise
+                    me.uncancel()
+                self._working[me] = None
+        finally:
+            del self._working[me]
+
+    async def _attempt(self, feed: Feed, key: Any, call: Call) -> None:
+        result: Outcome | Retry
+        try:
+            transport = feed.transport or self.engine.transport(call.target)
+            result = await attempt(call, transport, self.rate.wait)
+        except Exception as error:  # nobody must wait for ever for an outcome
+            message = f"{type(error).__name__} while the request was prepared."
+            result = Outcome(Status.FAILED, failure=Failure(Reason.UNEXPECTED_ERROR, message))
+        if isinstance(result, Retry):
+            self.engine.loop.call_later(result.after_seconds, self.add, feed, [(key, call)])
+        else:
+            feed.deliver(key, result)
+
+    def stop(self, feed: Feed) -> None:
+        """End a feed: nothing of it is sent any more, and its requests under way are cancelled."""
+        feed.mark_stopped()
+        feed.queue.clear()
+        if feed in self._ready:
+            self._ready.remove(feed)
+        for task, working_for in self._working.items():
+            if working_for is feed:
+                task.cancel()
+
+
+class Engine:
+    """One event loop in a thread, its lanes and its connections."""
+
+    def __init__(self) -> None:
+        self.loop = _new_event_loop()
+        self._lanes: dict[Hashable, Lane] = {}
+        self._transports: dict[Hashable, AiohttpTransport] = {}
+        self._feeds: set[Feed] = set()
+        self._lock = threading.Lock()
+        self._over = asyncio.Event()
+        self._thread = threading.Thread(target=self._run_loop, name="leadpush-engine", daemon=True)
+        self._thread.start()
+
+    def feed(
+        self, target: PreparedEndpoint, *, transport: Transport | None = None, groups: Iterable[Hashable] = ()
+    ) -> Feed:
+        """A way to call an endpoint; give it to `close` when all its outcomes are there."""
+        config = target.endpoint.config
+        with self._lock:
+            lane = self._lanes.setdefault(_lane_key(target), Lane(self))
+            feed = Feed(lane, transport or _override, groups)
+            self._feeds.add(feed)
+        self.call_soon(lane.set_limits, config.max_concurrency, config.requests_per_second)
+        return feed
+
+    def close(self, feed: Feed) -> None:
+        """Forget a feed; one with calls under way is stopped, without waiting for that."""
+        with self._lock:
+            self._feeds.discard(feed)
+        if feed.outstanding and not feed.stopped:
+            self.call_soon(feed.lane.stop, feed)
+
+    def stop_group(self, group: Hashable) -> None:
+        """Stop each feed of a group."""
+        with self._lock:
+            feeds = [feed for feed in self._feeds if group in feed.groups]
+        # In one go: the workers of one feed would else take up the calls of the next.
+        self.run(_stop_all, feeds)
+
+    def transport(self, target: PreparedEndpoint) -> Transport:
+        """The connections of a workspace's policy (loop thread)."""
+        networks, reuse = target.workspace.allowed_networks, target.endpoint.config.reuse_connections
+        transport = self._transports.get((networks, reuse))
+        if transport is None:
+            transport = AiohttpTransport(parse_networks(networks), reuse=reuse)
+            self._transports[networks, reuse] = transport
+        return transport
+
+    def call_soon(self, callback: Callable[..., None], *arguments: Any) -> None:
+        """Have the loop thread call something.
+
+        In an empty context: workers live longer than the task run for which they were made.
+        """
+        self.loop.call_soon_threadsafe(callback, *arguments, context=Context())
+
+    def run(self, callback: Callable[..., None], *arguments: Any) -> None:
+        """Have the loop thread call something, and wait until it has."""
+        done = threading.Event()
+
+        def call() -> None:
+            try:
+                callback(*arguments)
+            finally:
+                done.set()
+
+        self.call_soon(call)
+        done.wait()
+
+    def shut_down(self) -> None:
+        """Close all connections and end the thread. One that takes longer than `SHUTDOWN_SECONDS` is not waited
+        for, and ends all the same."""
+        if self._thread.is_alive():
+            self.call_soon(self._over.set)
+            self._thread.join(SHUTDOWN_SECONDS)
+
+    def _run_loop(self) -> None:
+        self.loop.run_until_complete(self._live())
+        self.loop.close()
+
+    async def _live(self) -> None:
+        await self._over.wait()
+        with self._lock:
+            for feed in self._feeds:
+                feed.mark_stopped()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for transport in self._transports.values():
+            await transport.close()
+
+
+def _stop_all(feeds: Iterable[Feed]) -> None:
+    for feed in feeds:
+        feed.lane.stop(feed)
+
+
+def _lane_key(target: PreparedEndpoint) -> Hashable:
+    """A saved endpoint is known by its name, in whatever workspace it is called; another by what it is."""
+    config = target.endpoint.config
+    return config.name or repr(config)
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+_lock = threading.Lock()
+_engine: Engine | None = None
+_pid = 0
+_override: Transport | None = None
+
+
+def _new_lock() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread of the parent may have held it at the fork
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
+
+
+def engine() -> Engine:
+    """The process's engine, made when it is first needed. A forked child makes its own."""
+    global _engine, _pid
+    with _lock:
+        if _engine is None or _pid != os.getpid():
+            _engine, _pid = Engine(), os.getpid()
+            atexit.register(_engine.shut_down)
+        return _engine
+
+
+def override_transport(transport: Transport | None) -> Transport | None:
+    """Let all calls go through a transport instead of the network, or (None) through the network; gives the
+    former."""
+    global _override
+    former, _override = _override, transport
+    return former

@@ -1,0 +1,140 @@
+"""What the database holds, checked as it is read: others may write to it, and SQLite takes any value in any column."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger, Integer, SmallInteger, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+from leadpush_prefect.errors import LeadpushError, Reason
+from leadpush_prefect.model.outcome import Failure
+from leadpush_prefect.text.display import shortened
+from leadpush_prefect.text.json_text import from_json
+
+__all__ = [
+    "StoredBigInteger",
+    "StoredInteger",
+    "StoredSmallInteger",
+    "StoredText",
+    "foreign",
+    "stored_contact",
+    "stored_failure",
+    "stored_json",
+    "stored_reason",
+]
+
+
+def foreign(what: str) -> LeadpushError:
+    """What to say of a value that this package has not written."""
+    return LeadpushError(
+        f"The database holds {what}, which leadpush-prefect has not written. See who else writes to its tables; "
+        "`leadpush runs delete` deletes a run."
+    )
+
+
+class StoredText(TypeDecorator[str]):
+    """Text that is text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        if value is None or type(value) is str:
+            return value
+        raise foreign(f"{type(value).__name__} for text")
+
+
+def _number(value: Any) -> int | None:
+    if value is None or type(value) is int:
+        return value
+    if type(value) is Decimal and value == value.to_integral_value():  # PostgreSQL's sum
+        return int(value)
+    raise foreign(f"{type(value).__name__} for a whole number")
+
+
+class StoredInteger(TypeDecorator[int]):
+    """A whole number that is one."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        return _number(value)
+
+
+class StoredSmallInteger(StoredInteger):
+    """The same, where there are few."""
+
+    impl = SmallInteger
+    cache_ok = True
+
+
+class StoredBigInteger(StoredInteger):
+    """The same, where there are many."""
+
+    impl = BigInteger
+    cache_ok = True
+
+
+def stored_json(text: str) -> Any:
+    """The value of stored JSON.
+
+    Raises:
+        LeadpushError: if it is none.
+    """
+    try:
+        return from_json(text)
+    except ValueError:
+        raise foreign("text that is no JSON") from None
+
+
+def stored_contact(text: str) -> dict[str, Any]:
+    """A stored contact.
+
+    Raises:
+        LeadpushError: if it is none.
+    """
+    contact = stored_json(text)
+    if type(contact) is not dict or type(contact.get("_id")) is not str:
+        raise foreign("a contact of another form")
+    if type(contact.get("attributes", {})) is not dict:
+        raise foreign("a contact with attributes of another form")
+    return contact
+
+
+_TEXTS = ("message", "field", "request", "excerpt")
+
+
+def stored_failure(detail: str | None) -> Failure:
+    """A stored failure.
+
+    Raises:
+        LeadpushError: if it is none, or its reason is not known here.
+    """
+    try:
+        facts = json.loads(detail or "")
+    except (ValueError, RecursionError):
+        raise foreign("a failure that is no JSON") from None
+    if type(facts) is not dict or not all(type(facts.get(name, "")) is str for name in _TEXTS):
+        raise foreign("a failure of another form")
+    status = facts.get("http_status")
+    if not (status is None or (type(status) is int and 0 <= status <= 999)):
+        raise foreign("a failure with another HTTP status than there are")
+    known = {name: facts[name] for name in (*_TEXTS, "http_status") if name in facts}
+    return Failure(stored_reason(facts.get("reason")), **{"message": "", **known})
+
+
+def stored_reason(code: Any) -> Reason:
+    """The reason of a stored code.
+
+    Raises:
+        LeadpushError: if it is not known here.
+    """
+    try:
+        return Reason(code)
+    except ValueError:
+        raise foreign(f"the reason {shortened(str(code), 40)}") from None

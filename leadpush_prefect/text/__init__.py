@@ -1,0 +1,1 @@
+"""Texts: JSON, Markdown, and what of them is shown, kept or hidden."""
