@@ -54,10 +54,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "batch": ["Batch"],
+    "campaigns.batch": ["Batch"],
     "blocks": ["ApiEndpoint", "Audience", "Workspace"],
-    "campaign": ["CampaignRun"],
-    "context": ["CampaignContext"],
+    "campaigns.run": ["CampaignRun"],
+    "model.context": ["CampaignContext"],
     "errors": [
         "AudienceInvalid",
         "BlockInvalid",
@@ -70,7 +70,7 @@ _HOMES = {
         "RunStopped",
         "StepRefused",
     ],
-    "outcome": ["Failure"],
+    "model.outcome": ["Failure"],
     "store.summary": ["RunSummary", "StepSummary"],
     "tasks": ["afetch_api_data", "fetch_api_data", "render_template"],
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from prefect.blocks.core import Block
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from leadpush_prefect.blocks import lenient as tolerance
+import leadpush_prefect.blocks.lenient as lenient
 from leadpush_prefect.blocks.base import DOCUMENTATION, CheckedBlock, block_of_any_json
 from leadpush_prefect.errors import AudienceInvalid, BlockInvalid, Problem
 from leadpush_prefect.model.consent_columns import (
@@ -58,7 +58,7 @@ class Audience(CheckedBlock, Block):
     _main_field: ClassVar[str] = "path"
     _documentation_url = DOCUMENTATION
     _readers: ClassVar[Mapping[str, Any]] = dict.fromkeys(
-        ("path", "connector", "query", "id_column", "subscribed", "unsubscribed"), tolerance.text
+        ("path", "connector", "query", "id_column", "subscribed", "unsubscribed"), lenient.text
     )
 
     path: str = Field(

@@ -12,7 +12,7 @@ from pydantic import GetJsonSchemaHandler, HttpUrl
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from leadpush_prefect.blocks import lenient as tolerance
+import leadpush_prefect.blocks.lenient as lenient
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
 from leadpush_prefect.text.display import shortened
 
@@ -103,7 +103,7 @@ def _name_problems(name: str) -> list[Problem]:
 def block_of_any_json(cls: type[BlockT], data: Any, handler: Callable[[Any], BlockT]) -> BlockT:
     if not isinstance(data, Mapping):
         return handler(data)
-    usable, problems = tolerance.block_of_any_json(cls.model_fields, cls._readers, data)
+    usable, problems = lenient.block_of_any_json(cls.model_fields, cls._readers, data)
     block = handler(usable)
     block._unusable = problems
     return block

@@ -9,7 +9,7 @@ from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.exceptions import ObjectNotFound
 
 from leadpush_prefect.blocks import ApiEndpoint
-from leadpush_prefect.blocks import lenient as tolerance
+import leadpush_prefect.blocks.lenient as lenient
 from leadpush_prefect.errors import LeadpushError
 
 __all__ = ["switch_endpoint"]
@@ -49,6 +49,6 @@ def _is_enabled(value: Any) -> bool | None:
     if value is None:
         return True
     try:
-        return tolerance.switch(value)
-    except tolerance.Unusable:
+        return lenient.switch(value)
+    except lenient.Unusable:
         return None

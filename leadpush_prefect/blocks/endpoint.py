@@ -9,7 +9,7 @@ from prefect.blocks.core import Block
 from prefect.types import SecretDict
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from leadpush_prefect.blocks import lenient as tolerance
+import leadpush_prefect.blocks.lenient as lenient
 from leadpush_prefect.blocks.base import DOCUMENTATION, CheckedBlock, block_of_any_json
 from leadpush_prefect.blocks.workspace import Workspace, workspace_config
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
@@ -26,7 +26,7 @@ __all__ = ["ApiEndpoint"]
 
 def _error_or_empty(value: Any) -> str:
     if value not in ("error", "empty"):
-        raise tolerance.Unusable("error or empty")
+        raise lenient.Unusable("error or empty")
     return str(value)
 
 
@@ -68,21 +68,21 @@ class ApiEndpoint(CheckedBlock, Block):
     _reason: ClassVar[Reason | None] = Reason.ENDPOINT_INVALID
     _documentation_url = DOCUMENTATION
     _readers: ClassVar[Mapping[str, Any]] = {
-        "workspace": tolerance.text,
-        "method": tolerance.text,
-        "url": tolerance.text,
-        "headers": tolerance.mapping(tolerance.scalar),
-        "query": tolerance.mapping(tolerance.scalars),
-        "body": tolerance.template,
-        "secrets": tolerance.mapping(tolerance.text),
-        "timeout_seconds": tolerance.number,
-        "enabled": tolerance.switch,
+        "workspace": lenient.text,
+        "method": lenient.text,
+        "url": lenient.text,
+        "headers": lenient.mapping(lenient.scalar),
+        "query": lenient.mapping(lenient.scalars),
+        "body": lenient.template,
+        "secrets": lenient.mapping(lenient.text),
+        "timeout_seconds": lenient.number,
+        "enabled": lenient.switch,
         "missing_variables": _error_or_empty,
-        "max_concurrency": tolerance.integer,
-        "requests_per_second": tolerance.number,
-        "max_attempts": tolerance.integer,
-        "follow_redirects": tolerance.switch,
-        "reuse_connections": tolerance.switch,
+        "max_concurrency": lenient.integer,
+        "requests_per_second": lenient.number,
+        "max_attempts": lenient.integer,
+        "follow_redirects": lenient.switch,
+        "reuse_connections": lenient.switch,
     }
 
     workspace: str = Field(

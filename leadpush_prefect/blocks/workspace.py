@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from prefect.blocks.core import Block
 from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from leadpush_prefect.blocks import lenient as tolerance
+import leadpush_prefect.blocks.lenient as lenient
 from leadpush_prefect.blocks.base import DOCUMENTATION, CheckedBlock, block_of_any_json
 from leadpush_prefect.errors import AudienceInvalid, BlockInvalid, Problem
 from leadpush_prefect.model.config import WorkspaceConfig
@@ -44,14 +44,14 @@ class Workspace(CheckedBlock, Block):
     _main_field: ClassVar[str] = "variables"
     _documentation_url = DOCUMENTATION
     _readers: ClassVar[Mapping[str, Any]] = {
-        "uuid": tolerance.text,
-        "variables": tolerance.mapping(tolerance.anything),
-        "sample_contact": tolerance.mapping(tolerance.anything),
-        "max_timeout_seconds": tolerance.number,
-        "max_response_bytes": tolerance.integer,
-        "allowed_hosts": tolerance.texts,
-        "allowed_networks": tolerance.texts,
-        "database": tolerance.text,
+        "uuid": lenient.text,
+        "variables": lenient.mapping(lenient.anything),
+        "sample_contact": lenient.mapping(lenient.anything),
+        "max_timeout_seconds": lenient.number,
+        "max_response_bytes": lenient.integer,
+        "allowed_hosts": lenient.texts,
+        "allowed_networks": lenient.texts,
+        "database": lenient.text,
     }
 
     uuid: str = Field(default="", title="UUID", description="The workspace's id at Leadpush.")

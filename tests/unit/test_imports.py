@@ -12,16 +12,13 @@ PACKAGE = Path(__file__).parents[2] / "leadpush_prefect"
 APART = {
     "errors": {"leadpush_prefect"},
     "templates": {
-        "leadpush_prefect.network.wire", "leadpush_prefect.network", "leadpush_prefect.store", "leadpush_prefect.blocks",
+        "leadpush_prefect.network", "leadpush_prefect.store", "leadpush_prefect.blocks",
         "aiohttp", "httpx", "prefect", "sqlalchemy",
     },
-    "request": {"leadpush_prefect.network", "leadpush_prefect.store", "aiohttp", "prefect", "sqlalchemy"},
     "network": {"leadpush_prefect.templates", "leadpush_prefect.store", "prefect", "sqlalchemy"},
-    "fetch": {"leadpush_prefect.store", "prefect", "sqlalchemy"},
-    "engine": {"leadpush_prefect.store", "prefect", "sqlalchemy"},
+    "sending.dispatcher": {"leadpush_prefect.store", "prefect", "sqlalchemy"},
     "store": {"leadpush_prefect.network", "leadpush_prefect.templates", "aiohttp", "httpx", "jinja2", "prefect"},
-    "audience": {"leadpush_prefect.store", "prefect", "sqlalchemy"},
-    "contact": {"prefect", "sqlalchemy"},
+    "model.contact": {"prefect", "sqlalchemy"},
 }  # fmt: skip
 
 

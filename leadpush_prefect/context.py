@@ -1,0 +1,3 @@
+"""Until 0.4: what an earlier version has pickled names this module."""
+
+from leadpush_prefect.model.context import _rebuild as _rebuild
