@@ -7,37 +7,37 @@ Each yields a `ContactRow` for a row that can be used and an `InvalidRow` for on
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from decimal import Decimal
+from contextlib import ExitStack, contextmanager
 from os import PathLike
 from typing import IO, Any
-from uuid import UUID
 
 from leadpush_prefect.errors import AudienceInvalid
-from leadpush_prefect.model.consent import Consent
-from leadpush_prefect.model.consent_columns import ConsentColumns, UnclearAnswer
-from leadpush_prefect.model.contact import ContactRow, InvalidRow
+from leadpush_prefect.model.consent_columns import ConsentColumns
+from leadpush_prefect.model.contact import (
+    ID_KEYS,
+    ContactKeys,
+    ContactRow,
+    InvalidRow,
+    Parts,
+    Unusable,
+    read_contact,
+)
 from leadpush_prefect.system.regular_file import open_regular
-from leadpush_prefect.text.display import shortened
-from leadpush_prefect.text.json_text import from_json, to_json, to_text
 
 __all__ = ["read_contacts", "read_csv", "read_jsonl", "read_rows", "usable"]
 
-ID_KEYS = "_id", "uuid", "id"
-MAX_ID_LENGTH = 500
 SHOWN = 10  # invalid rows in one message
+
+
 SHOWN_COLUMNS = 20
+
 
 MAX_ROW_LENGTH = 10_000_000
 """So many characters (bytes, of JSONL) a row may have: more than any contact, and less than a machine's memory."""
 
+
 SKIPPED = 1_000_000
-
-
-class _Unusable(Exception):
-    """What is wrong with a row, as a sentence."""
 
 
 def read_csv(
@@ -81,21 +81,21 @@ def read_jsonl(
     Raises:
         AudienceInvalid: when the first row is asked for, if the file cannot be read.
     """
-    keys = _Keys(id, consent or ConsentColumns(source=str(path)))
+    keys = ContactKeys(id, consent or ConsentColumns(source=str(path)))
     with _opened(path, mode="rb") as file:
         lines = _Lines(file)
         while True:
             place = lines.begin_row()
             try:
                 line = next(lines, None)
-            except _Unusable as error:
+            except Unusable as error:
                 yield InvalidRow(place, str(error))
                 continue
             if line is None:
                 return keys.end()
             text = line.removeprefix(b"\xef\xbb\xbf") if place == "line 1" else line
             if text.strip():
-                yield _row(keys.read_json, text, place)
+                yield read_contact(keys.read_json, text, place)
 
 
 def read_rows(
@@ -146,9 +146,9 @@ def read_contacts(
     >>> [row.data for row in read_contacts([{"_id": "a", "subscribed": False, "plan": "pro"}])]
     ['{"_id":"a","uuid":"a","subscribed":false,"attributes":{"plan":"pro"}}']
     """
-    keys = _Keys(id, consent or ConsentColumns(source="contacts given in Python"))
+    keys = ContactKeys(id, consent or ConsentColumns(source="contacts given in Python"))
     for number, contact in enumerate(contacts, 1):
-        yield _row(keys.read, contact, f"item {number}")
+        yield read_contact(keys.read, contact, f"item {number}")
     keys.end()
 
 
@@ -231,7 +231,7 @@ class _Lines:
         self._left -= len(line)
         if self._left < 0:
             self._skip(line)
-            raise _Unusable(f"It is longer than {MAX_ROW_LENGTH:,} characters.")
+            raise Unusable(f"It is longer than {MAX_ROW_LENGTH:,} characters.")
         return line
 
     def _skip(self, line: Any) -> None:
@@ -245,7 +245,7 @@ def _header(reader: Iterator[list[str]], path: str | PathLike[str]) -> list[str]
         header = next((row for row in reader if row), None)
     except csv.Error as error:
         raise AudienceInvalid(f"The header of {path} is not CSV: {error}.") from error
-    except _Unusable as error:
+    except Unusable as error:
         raise AudienceInvalid(f"The header of {path} cannot be used. {error}") from None
     if header is None:
         raise AudienceInvalid(f"{path} is empty: its first line must name the columns.")
@@ -264,7 +264,7 @@ def _next_row(reader: Iterator[list[str]]) -> list[str] | str | None:
         return next(reader, None)
     except csv.Error as error:
         return f"It is not CSV (RFC 4180): {error}."
-    except _Unusable as error:
+    except Unusable as error:
         return str(error)
 
 
@@ -281,65 +281,13 @@ class _Columns:
         self._attributes = [(name, index) for index, name in enumerate(names) if index not in taken]
 
     def read(self, row: Sequence[Any], place: str) -> ContactRow | InvalidRow:
-        return _row(self._contact, row, place)
+        return read_contact(self._contact, row, place)
 
-    def _contact(self, row: Sequence[Any]) -> _Parts:
+    def _contact(self, row: Sequence[Any]) -> Parts:
         if len(row) != self._count:
-            raise _Unusable(f"It has {len(row)} columns, and the header {self._count}.")
+            raise Unusable(f"It has {len(row)} columns, and the header {self._count}.")
         consent = self._consent.of_row(row)
         return row[self._id], consent, {name: row[index] for name, index in self._attributes}, {}
-
-
-class _Keys:
-    """Where the id and consent stand among the keys of a mapping, each of which may have others."""
-
-    def __init__(self, id: str, consent: ConsentColumns) -> None:
-        self._ids = [id] if id else ID_KEYS
-        self._consent = consent
-        consent.leave_out(id)
-        self._read = 0
-
-    def read_json(self, text: bytes) -> _Parts:
-        try:
-            value = from_json(text)
-        except ValueError as error:
-            raise _Unusable(f"It is not JSON: {error}.") from None
-        return self.read(value)
-
-    def read(self, value: Any) -> _Parts:
-        if not isinstance(value, (dict, Mapping)):
-            raise _Unusable("It is not an object.")
-        self._read += 1
-        rest = dict(value)
-        is_flat = "attributes" not in rest
-        attributes = {} if is_flat else _attributes(rest.pop("attributes"))
-        consent = self._consent.of_keys(rest, attributes)  # first: a row without id tells of the columns too
-        self._consent.take_from(rest)
-        key = self._id_key(rest)
-        if is_flat:
-            return rest.pop(key), consent, rest, {}
-        return rest[key], consent, attributes, rest
-
-    def end(self) -> None:
-        """All were read.
-
-        Raises:
-            AudienceInvalid: if the audience names a key for consent that none had.
-        """
-        if self._read:
-            self._consent.refuse_missing()
-
-    def _id_key(self, value: Mapping[str, Any]) -> str:
-        for key in self._ids:
-            if key in value:
-                return key
-        raise _Unusable(
-            f"It has no key {' or '.join(self._ids) if len(self._ids) == 1 else '_id, uuid or id'}."
-        )
-
-
-# The id, consent, the attributes, and what else Leadpush's shape has; nothing else checked yet.
-_Parts = tuple[Any, Consent, dict[str, Any], dict[str, Any]]
 
 
 def _check_names(names: Sequence[str], source: str) -> None:
@@ -361,76 +309,3 @@ def _id_column(names: Sequence[str], id: str, source: str) -> int:
     raise AudienceInvalid(
         f"{source} has no column {wanted} for the contacts' ids among its {len(names)}. A file's first line names them."
     )
-
-
-def _attributes(value: Any) -> dict[str, Any]:
-    if isinstance(value, str):
-        try:
-            value = from_json(value)
-        except ValueError as error:
-            raise _Unusable(f"Its attributes are not JSON: {error}.") from None
-    if value is None or value == []:  # how PHP writes an object without keys
-        return {}
-    if not isinstance(value, (dict, Mapping)):
-        raise _Unusable("Its attributes are not an object.")
-    return dict(value)
-
-
-def _row(parse: Callable[[Any], _Parts], raw: Any, place: str) -> ContactRow | InvalidRow:
-    try:
-        found, consent, attributes, rest = parse(raw)
-        contact_id = _id_text(found)
-        contact = {
-            "_id": contact_id,
-            "uuid": contact_id,
-            "subscribed": consent.is_subscribed,
-            "attributes": attributes,
-        }
-        return ContactRow(contact_id, consent, _data({**rest, **contact} if rest else contact), place)
-    except (_Unusable, UnclearAnswer) as error:
-        return InvalidRow(place, str(error))
-
-
-def _id_text(value: Any) -> str:
-    if value is None:
-        raise _Unusable("It has no id.")
-    text = value if type(value) is str else _text_or_number(value)
-    if not text.strip():
-        raise _Unusable("It has no id.")
-    if len(text) > MAX_ID_LENGTH or "\0" in text:  # PostgreSQL takes neither
-        raise _Unusable(f"Its id is longer than {MAX_ID_LENGTH} characters, or has a NUL among them.")
-    return text
-
-
-def _text_or_number(value: Any) -> str:
-    if type(value) is float and not math.isfinite(value):
-        raise _Unusable("It has no id.")  # how pandas writes an empty cell
-    if isinstance(value, (str, int, float, Decimal, UUID)) and not isinstance(value, bool):
-        with suppress(TypeError, ValueError):  # a Decimal that is no number, an int of more than 4,300 digits
-            return to_text(value)
-    raise _Unusable("Its id is neither text nor a number.")
-
-
-def _data(contact: dict[str, Any]) -> str:
-    try:
-        return to_json(contact)
-    except (TypeError, ValueError) as error:
-        why = (
-            "is not UTF-8 text" if "UTF-8" in str(error) else f"has no JSON form: {error.__cause__ or error}"
-        )
-        raise _Unusable(f"{_culprit(contact)} {why}.") from None
-
-
-def _culprit(contact: dict[str, Any]) -> str:
-    for name, value in {**contact["attributes"], **contact}.items():
-        if name != "attributes" and not _has_json(value):
-            return f"Its {shortened(str(name))}"
-    return "It"
-
-
-def _has_json(value: Any) -> bool:
-    try:
-        to_json(value)
-    except (TypeError, ValueError):
-        return False
-    return True

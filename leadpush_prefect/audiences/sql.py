@@ -15,7 +15,7 @@ from leadpush_prefect.audiences.readers import read_rows
 from leadpush_prefect.errors import AudienceInvalid
 from leadpush_prefect.model.consent_columns import ConsentColumns
 from leadpush_prefect.model.contact import ContactRow, InvalidRow
-from leadpush_prefect.store.database import QUIET
+from leadpush_prefect.system.sql_privacy import QUIET
 
 __all__ = ["read_query"]
 

@@ -8,8 +8,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.exceptions import ObjectNotFound
 
-from leadpush_prefect.blocks import ApiEndpoint
 import leadpush_prefect.blocks.lenient as lenient
+from leadpush_prefect.blocks import ApiEndpoint
 from leadpush_prefect.errors import LeadpushError
 
 __all__ = ["switch_endpoint"]

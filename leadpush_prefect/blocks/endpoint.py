@@ -13,7 +13,7 @@ import leadpush_prefect.blocks.lenient as lenient
 from leadpush_prefect.blocks.base import DOCUMENTATION, CheckedBlock, block_of_any_json
 from leadpush_prefect.blocks.workspace import Workspace, workspace_config
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
-from leadpush_prefect.model.config import METHODS, EndpointConfig, WorkspaceConfig
+from leadpush_prefect.model.config import METHODS, EndpointConfig, HasConfig, WorkspaceConfig
 
 if TYPE_CHECKING:
     import httpx
@@ -272,7 +272,7 @@ class ApiEndpoint(CheckedBlock, Block):
 
         return await acall(self.prepare(context.workspace), context, transport)
 
-    def prepare(self, workspace: Workspace | WorkspaceConfig | str) -> PreparedEndpoint:
+    def prepare(self, workspace: HasConfig | WorkspaceConfig | str) -> PreparedEndpoint:
         """The endpoint, checked and compiled for a workspace; compiled again only when one of them has
         changed.
 

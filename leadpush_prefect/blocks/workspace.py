@@ -11,7 +11,7 @@ from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_valida
 import leadpush_prefect.blocks.lenient as lenient
 from leadpush_prefect.blocks.base import DOCUMENTATION, CheckedBlock, block_of_any_json
 from leadpush_prefect.errors import AudienceInvalid, BlockInvalid, Problem
-from leadpush_prefect.model.config import WorkspaceConfig
+from leadpush_prefect.model.config import HasConfig, WorkspaceConfig
 
 __all__ = ["Workspace", "workspace_config"]
 
@@ -136,7 +136,7 @@ class Workspace(CheckedBlock, Block):
             yield Problem("warning", "sample_contact", str(invalid), 'Give it an id, such as {"id": "7"}.')
 
 
-def workspace_config(workspace: Workspace | WorkspaceConfig | str) -> WorkspaceConfig:
+def workspace_config(workspace: HasConfig | WorkspaceConfig | str) -> WorkspaceConfig:
     """A workspace as plain data, whether it is given or named.
 
     Raises:

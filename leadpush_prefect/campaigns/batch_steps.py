@@ -7,22 +7,17 @@ from time import monotonic
 from typing import Any
 
 from leadpush_prefect.campaigns.batch import Batch
-from leadpush_prefect.campaigns.steps import (
-    Message,
-    Step,
-    condition_of,
-    decide,
-    message_template,
-    render_values,
-)
+from leadpush_prefect.campaigns.steps import Message, condition_of, decide, message_template, render_values
 from leadpush_prefect.endpoints.attempt import Call
 from leadpush_prefect.endpoints.mock import Mock
 from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.errors import RunStopped
 from leadpush_prefect.model.outcome import WITHDRAWN, Outcome
+from leadpush_prefect.model.step import Step
 from leadpush_prefect.runs.events import EndpointHealth
 from leadpush_prefect.runs.open_runs import OpenRun, open_run
-from leadpush_prefect.sending.dispatcher import Feed, engine
+from leadpush_prefect.sending.dispatcher import engine
+from leadpush_prefect.sending.lane import Feed
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.pending import PendingContact, pending
 from leadpush_prefect.store.runs import batch_range

@@ -5,18 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from leadpush_prefect.blocks.workspace import workspace_config
-from leadpush_prefect.campaigns.steps import (
-    Message,
-    Step,
-    condition_of,
-    decide,
-    message_template,
-    render_values,
-)
+from leadpush_prefect.campaigns.steps import Message, condition_of, decide, message_template, render_values
 from leadpush_prefect.endpoints.mock import Mock
 from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.model.context import CampaignContext, workspace_values
 from leadpush_prefect.model.outcome import Outcome
+from leadpush_prefect.model.step import Step
 from leadpush_prefect.sending.client import afetch_one, fetch_one
 from leadpush_prefect.text.json_text import from_json
 

@@ -24,25 +24,21 @@ from sqlalchemy import Engine
 from leadpush_prefect.audiences.readers import usable
 from leadpush_prefect.blocks import Audience, Workspace
 from leadpush_prefect.blocks.workspace import workspace_config
-from leadpush_prefect.campaigns.batch import Batch, skip_unstored
+from leadpush_prefect.campaigns.batch import Batch
 from leadpush_prefect.campaigns.consent_again import is_old, judge_snapshot
+from leadpush_prefect.campaigns.outputs import skip_unstored
 from leadpush_prefect.campaigns.signals import leave_on_sigterm, restore_sigterm, wait_for
 from leadpush_prefect.errors import BlockInvalid, LeadpushError, RunBusy, RunIncomplete
 from leadpush_prefect.model.config import WorkspaceConfig
 from leadpush_prefect.model.consent_columns import ConsentColumns
 from leadpush_prefect.model.contact import ContactRow, InvalidRow
+from leadpush_prefect.model.names import check_name
 from leadpush_prefect.model.outcome import Failure
 from leadpush_prefect.reports.reporter import RunReporter
 from leadpush_prefect.reports.rows import consent_text, unsubscribed_text
+from leadpush_prefect.runs.databases import database_of
 from leadpush_prefect.runs.lease import RunLease, watch_holder
-from leadpush_prefect.runs.open_runs import (
-    OpenRun,
-    add_run,
-    beginning,
-    database_of,
-    forget_run,
-    refuse_if_open,
-)
+from leadpush_prefect.runs.open_runs import OpenRun, add_run, beginning, forget_run, refuse_if_open
 from leadpush_prefect.runs.task_runner import check_task_runner, works_in_threads
 from leadpush_prefect.sending.dispatcher import engine
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
@@ -51,7 +47,7 @@ from leadpush_prefect.store.snapshot import IN_PROCESSES, IN_THREADS, snapshot
 from leadpush_prefect.store.stored_values import stored_json
 from leadpush_prefect.store.summary import RunSummary, is_complete, summarize, unreached
 from leadpush_prefect.store.withdrawals import withdraw_unconfirmed
-from leadpush_prefect.text.display import check_name, shortened, visible
+from leadpush_prefect.text.display import shortened, visible
 
 __all__ = ["CampaignRun", "current_run"]
 

@@ -3,15 +3,14 @@ rendered."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from leadpush_prefect.endpoints.attempt import render_failure
 from leadpush_prefect.errors import Reason, StepRefused
-from leadpush_prefect.model.context import ROOTS, check_identifier
+from leadpush_prefect.model.names import ROOTS
 from leadpush_prefect.model.outcome import Failure, Outcome, Status
+from leadpush_prefect.model.step import Step
 from leadpush_prefect.templates import (
     TEXT,
     Condition,
@@ -23,54 +22,10 @@ from leadpush_prefect.templates import (
 )
 from leadpush_prefect.text.json_text import MAX_DEPTH, NestedTooDeeply, check_json, to_json
 
-__all__ = ["Message", "Step", "condition_of", "decide", "message_template", "render_values"]
+__all__ = ["Message", "condition_of", "decide", "message_template", "render_values"]
 
 Message = str | dict[str, Any] | list[Any]
 """A message's template: a text, or an object or list whose texts are templates."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One node of a campaign, as the task was asked for it.
-
-    Attributes:
-        node: Its name.
-        output_key: Where its outputs are stored.
-        kind: Whether it fetches or renders.
-        endpoint: The endpoint's name.
-        when: Its condition; empty for none.
-        on_failure: Whether a contact's workflow stops at a failure.
-        detail: What else makes it what it is.
-    """
-
-    node: str
-    output_key: str
-    kind: Literal["fetch", "render"]
-    endpoint: str
-    when: str
-    on_failure: str
-    detail: str = ""
-
-    def check(self) -> None:
-        """See that it can be a step at all.
-
-        Raises:
-            ValueError: if a name is no identifier, or on_failure is neither stop nor continue.
-        """
-        if self.output_key:
-            check_identifier("output_key", self.output_key)
-        if self.node:
-            check_identifier("node", self.node)
-        if self.on_failure not in ("stop", "continue"):
-            raise ValueError(f"on_failure is {self.on_failure!r}, and must be 'stop' or 'continue'.")
-
-    def values(self) -> dict[str, str]:
-        """What a template reads of its node."""
-        return {"name": self.node, "output_key": self.output_key, "endpoint": self.endpoint}
-
-    def definition(self) -> str:
-        """A fingerprint: two different steps of a run cannot be the same node."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:32]
 
 
 def condition_of(step: Step) -> Condition | None:

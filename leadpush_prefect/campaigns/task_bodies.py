@@ -23,12 +23,13 @@ from leadpush_prefect.blocks.loading import load_block
 from leadpush_prefect.campaigns.batch import Batch
 from leadpush_prefect.campaigns.batch_steps import Counts, fetch_batch, render_batch
 from leadpush_prefect.campaigns.contact_steps import afetch_contact, fetch_contact, render_contact
-from leadpush_prefect.campaigns.steps import Message, Step
+from leadpush_prefect.campaigns.steps import Message
 from leadpush_prefect.endpoints.mock import Mock
 from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.model.config import WorkspaceConfig
 from leadpush_prefect.model.context import CampaignContext
+from leadpush_prefect.model.step import Step
 from leadpush_prefect.runs.open_runs import open_run
 from leadpush_prefect.sending.dispatcher import engine
 from leadpush_prefect.text.display import shortened

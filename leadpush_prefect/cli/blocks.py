@@ -32,8 +32,8 @@ def plan(folder: Path = Path("blocks"), *, json: bool = False) -> int:
     json:
         Print JSON.
     """
-    from leadpush_prefect.definitions.apply import read_definitions
     from leadpush_prefect.definitions.plan import plan_blocks
+    from leadpush_prefect.definitions.read import read_definitions
 
     planned = plan_blocks(read_definitions(folder))
     if json:
@@ -57,8 +57,9 @@ def apply(folder: Path = Path("blocks"), *, json: bool = False) -> int:
     json:
         Print JSON: the plan, as it was before.
     """
-    from leadpush_prefect.definitions.apply import apply_plan, read_definitions
+    from leadpush_prefect.definitions.apply import apply_plan
     from leadpush_prefect.definitions.plan import plan_blocks
+    from leadpush_prefect.definitions.read import read_definitions
 
     planned = plan_blocks(read_definitions(folder))
     if not json:

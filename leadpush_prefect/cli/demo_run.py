@@ -20,9 +20,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from leadpush_prefect.blocks import Audience
 from leadpush_prefect.cli.output import stdout
-from leadpush_prefect.definitions.apply import apply_definitions, read_definitions
+from leadpush_prefect.definitions.apply import apply_definitions
+from leadpush_prefect.definitions.read import read_definitions
 from leadpush_prefect.model.config import WorkspaceConfig
-from leadpush_prefect.runs.open_runs import database_of, find_open_run
+from leadpush_prefect.runs.databases import database_of
+from leadpush_prefect.runs.open_runs import find_open_run
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
 from leadpush_prefect.store.runs import find_run
 from leadpush_prefect.store.summary import RunSummary

@@ -141,7 +141,8 @@ def test(
     """
     from leadpush_prefect.blocks import ApiEndpoint, Audience
     from leadpush_prefect.blocks.loading import load_block
-    from leadpush_prefect.endpoints.endpoint_test import sample_context, try_endpoint
+    from leadpush_prefect.blocks.sample_contact import sample_context
+    from leadpush_prefect.endpoints.endpoint_test import try_endpoint
 
     endpoint = load_block(ApiEndpoint, name, field="endpoint")
     context = sample_context(

@@ -207,7 +207,7 @@ def _database(workspace: str) -> Engine:
     from leadpush_prefect.blocks.loading import load_block
     from leadpush_prefect.blocks.workspace import workspace_config
     from leadpush_prefect.model.config import WorkspaceConfig
-    from leadpush_prefect.runs.open_runs import database_of
+    from leadpush_prefect.runs.databases import database_of
 
     if not workspace:
         return database_of(WorkspaceConfig())
@@ -268,7 +268,7 @@ def _mask(database: Engine, record: RunRecord) -> Callable[[str], str]:
     """Masks the secrets of the run's endpoints: an API may have repeated one in an output, which is stored as received,
     and a later step may have sent it to another API."""
     from leadpush_prefect.blocks import ApiEndpoint
-    from leadpush_prefect.blocks.inventory import saved_documents
+    from leadpush_prefect.blocks.loading import saved_documents
     from leadpush_prefect.store.steps import list_steps
     from leadpush_prefect.text.redaction import Masker
 

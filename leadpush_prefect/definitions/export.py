@@ -14,10 +14,11 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from leadpush_prefect.blocks.inventory import saved_documents
-from leadpush_prefect.definitions.files import KINDS, block_files, path_of, read_fields, write_fields
+from leadpush_prefect.blocks.loading import saved_documents
+from leadpush_prefect.definitions.definition import KINDS, AnyBlock
+from leadpush_prefect.definitions.files import block_files, path_of, read_fields, write_fields
 from leadpush_prefect.definitions.references import SECRETS, Keys, Reference, references, replaced
-from leadpush_prefect.definitions.values import AnyBlock, default_values, is_same, stored_values
+from leadpush_prefect.definitions.values import default_values, is_same, stored_values
 from leadpush_prefect.errors import Problem
 from leadpush_prefect.text.json_text import to_json
 

@@ -18,23 +18,16 @@ from uuid import uuid4
 import orjson
 import yaml
 
-from leadpush_prefect.blocks import ApiEndpoint, Audience, Workspace
+from leadpush_prefect.definitions.definition import KINDS, AnyBlock
 from leadpush_prefect.definitions.references import Reference
-from leadpush_prefect.definitions.values import AnyBlock
 from leadpush_prefect.definitions.yaml_text import from_yaml, to_yaml
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.system.regular_file import open_regular
 
-__all__ = ["KINDS", "block_files", "path_of", "read_fields", "write_fields"]
-
-KINDS: dict[str, type[AnyBlock]] = {
-    "workspaces": Workspace,
-    "audiences": Audience,
-    "endpoints": ApiEndpoint,
-}
-"""In the order in which they are saved: an endpoint names its workspace."""
+__all__ = ["block_files", "path_of", "read_fields", "write_fields"]
 
 MAX_SIZE = 1_000_000
+
 
 SUFFIXES = (".yaml", ".yml", ".json")
 

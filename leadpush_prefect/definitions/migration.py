@@ -13,9 +13,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.client.schemas.objects import BlockDocument
 
-from leadpush_prefect.blocks.inventory import saved_documents
-from leadpush_prefect.definitions.files import KINDS
-from leadpush_prefect.definitions.values import AnyBlock
+from leadpush_prefect.blocks.loading import saved_documents
+from leadpush_prefect.definitions.definition import KINDS, AnyBlock
 from leadpush_prefect.errors import Problem
 
 __all__ = ["MigratedBlock", "migrate_blocks"]

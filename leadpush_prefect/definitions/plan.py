@@ -9,16 +9,16 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from leadpush_prefect.blocks import ApiEndpoint, Workspace
-from leadpush_prefect.blocks.inventory import saved_documents
-from leadpush_prefect.definitions.files import KINDS
+from leadpush_prefect.blocks.loading import saved_documents
+from leadpush_prefect.definitions.definition import KINDS, AnyBlock
 from leadpush_prefect.definitions.references import SECRETS, Keys, Reference
-from leadpush_prefect.definitions.values import AnyBlock, field_values, is_same, stored_values
+from leadpush_prefect.definitions.values import field_values, is_same, stored_values
 from leadpush_prefect.errors import BlockInvalid, Problem
 from leadpush_prefect.text.json_text import to_json
 from leadpush_prefect.text.redaction import Masker
 
 if TYPE_CHECKING:
-    from leadpush_prefect.definitions.apply import Definition
+    from leadpush_prefect.definitions.definition import Definition
 
 __all__ = ["FieldChange", "Plan", "PlannedBlock", "plan_blocks"]
 

@@ -7,11 +7,9 @@ from typing import Any
 
 from prefect.blocks.core import Block
 
-from leadpush_prefect.blocks import ApiEndpoint, Audience, Workspace
+from leadpush_prefect.definitions.definition import AnyBlock
 
-__all__ = ["AnyBlock", "default_values", "field_values", "is_same", "stored_values"]
-
-AnyBlock = Workspace | ApiEndpoint | Audience
+__all__ = ["default_values", "field_values", "is_same", "stored_values"]
 
 
 def field_values(block: Block) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.endpoints.redirects import MAX_REDIRECTS, REDIRECTS, RedirectRefused, redirected
 from leadpush_prefect.endpoints.retries import retry_delay
 from leadpush_prefect.errors import Reason
+from leadpush_prefect.model.context import CampaignContext, workspace_values
 from leadpush_prefect.model.outcome import Failure, Outcome, Status
 from leadpush_prefect.network.body import EXCERPT_BYTES
 from leadpush_prefect.network.hosts import host_allowed
@@ -29,7 +30,7 @@ from leadpush_prefect.text.json_text import MAX_DEPTH, NestedTooDeeply, check_js
 from leadpush_prefect.text.projection import kept
 from leadpush_prefect.text.redaction import Masker
 
-__all__ = ["Call", "Retry", "attempt", "public_message", "render_failure"]
+__all__ = ["Call", "Retry", "attempt", "new_call", "node_values", "public_message", "render_failure"]
 
 EXCERPT_LENGTH = 300
 """How many characters of an answer that is no output are kept."""
@@ -272,3 +273,16 @@ def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error("leadpush-latin-1", _as_latin_1)
+
+
+def node_values(node: str = "", output_key: str = "", endpoint: str = "") -> dict[str, str]:
+    """What a template reads of its node."""
+    return {"name": node, "output_key": output_key, "endpoint": endpoint}
+
+
+def new_call(
+    target: PreparedEndpoint, context: CampaignContext, node: Mapping[str, str] | None = None
+) -> Call:
+    """The call of an endpoint for one contact."""
+    node = node or node_values(endpoint=target.name)
+    return Call(target, context.values(workspace_values(target.workspace), node))

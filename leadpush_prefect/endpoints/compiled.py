@@ -14,7 +14,7 @@ import idna
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.config import EndpointConfig
-from leadpush_prefect.model.context import ROOTS
+from leadpush_prefect.model.names import ROOTS
 from leadpush_prefect.network.wire import RenderedRequest, split_url
 from leadpush_prefect.templates import (
     FORM,

@@ -7,26 +7,20 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
-from leadpush_prefect.blocks import ApiEndpoint, Audience, Workspace
-from leadpush_prefect.blocks.loading import load_block
-from leadpush_prefect.endpoints.attempt import attempt
+from leadpush_prefect.endpoints.attempt import attempt, new_call
 from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.endpoints.retries import retry_delay
-from leadpush_prefect.errors import BlockInvalid, LeadpushError, Problem, Reason
+from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.context import CampaignContext
 from leadpush_prefect.model.outcome import Failure, Outcome
 from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.network.rate_limit import RateLimit
 from leadpush_prefect.network.timed_transport import Phase, PhaseTransport
 from leadpush_prefect.network.wire import Answer, RenderedRequest, Transport
-from leadpush_prefect.sending.client import new_call
 from leadpush_prefect.text.pretty_json import pretty_json
 
-__all__ = ["Trial", "sample_context", "try_endpoint"]
-
-SAMPLE_CONTACT = {"id": "sample"}
+__all__ = ["Trial", "try_endpoint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,63 +73,6 @@ class Trial:
 
 _REMEDIES = {Reason.HTTP_STATUS: "Read the answer's beginning, and check the request and its secrets."}
 """Where what helps in a campaign is another thing than in a trial, which shows the answer."""
-
-
-def sample_context(
-    endpoint: ApiEndpoint,
-    *,
-    contact: Mapping[str, Any] | None = None,
-    audience: Audience | None = None,
-    contact_id: str = "",
-    outputs: Mapping[str, Any] | None = None,
-    workspace: str = "",
-) -> CampaignContext:
-    """A contact on its way, to try an endpoint with: the one that is given, or one of an audience, or the
-    workspace's sample, or one that has nothing but an id.
-
-    Args:
-        endpoint: The endpoint.
-        contact: The contact.
-        audience: Where it is looked up, if none is given.
-        contact_id: Its id there.
-        outputs: Outputs of earlier steps, by output key.
-        workspace: The name of the workspace, if the endpoint names none.
-
-    Raises:
-        AudienceInvalid: if the contact is not in the audience, or has no id.
-        BlockInvalid: if the audience has problems, or there is no such workspace.
-        LeadpushError: if there is an audience and no id, or an id and no audience.
-
-    Example:
-        >>> audience = Audience.from_contacts([{"id": 7, "plan": "pro"}])
-        >>> sample_context(ApiEndpoint(workspace="acme"), audience=audience, contact_id="7").contact_id
-        '7'
-    """
-    name = endpoint.workspace or workspace
-    if not name:
-        problem = Problem("error", "workspace", "The endpoint names none.", "Say in which one to test it.")
-        raise BlockInvalid(f"endpoint {endpoint.name}".strip(), [problem], Reason.ENDPOINT_INVALID)
-    return CampaignContext(
-        workspace=name,
-        campaign="test",
-        contact=contact or _found(audience, contact_id) or _sample_of(name),
-        workflow=outputs or {},
-        include_unsubscribed=True,  # a test is its author's own act
-    )
-
-
-def _found(audience: Audience | None, contact_id: str) -> Mapping[str, Any] | None:
-    if audience is None and not contact_id:
-        return None
-    if audience is None or not contact_id:
-        raise LeadpushError(
-            "Give the audience and the contact's id together: the contact is looked up there."
-        )
-    return audience.find(contact_id, include_unsubscribed=True)
-
-
-def _sample_of(workspace: str) -> Mapping[str, Any]:
-    return load_block(Workspace, workspace, field="workspace").sample_contact or SAMPLE_CONTACT
 
 
 def try_endpoint(target: PreparedEndpoint, context: CampaignContext) -> Trial:

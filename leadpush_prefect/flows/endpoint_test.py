@@ -11,7 +11,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.states import Completed, Failed
 
 from leadpush_prefect.blocks import ApiEndpoint, Audience
-from leadpush_prefect.endpoints.endpoint_test import Trial, sample_context, try_endpoint
+from leadpush_prefect.blocks.sample_contact import sample_context
+from leadpush_prefect.endpoints.endpoint_test import Trial, try_endpoint
 from leadpush_prefect.errors import BlockInvalid, LeadpushError
 from leadpush_prefect.reports.endpoint_test import refusal_report, trial_report
 from leadpush_prefect.reports.last_tests import artifact_key

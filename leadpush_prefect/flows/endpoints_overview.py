@@ -16,7 +16,7 @@ from leadpush_prefect.blocks import ApiEndpoint, Workspace
 from leadpush_prefect.errors import LeadpushError, Problem
 from leadpush_prefect.reports.endpoints import Group, endpoints_by_workspace
 from leadpush_prefect.reports.last_tests import LastTest, last_tests
-from leadpush_prefect.runs.open_runs import database_of
+from leadpush_prefect.runs.databases import database_of
 from leadpush_prefect.store.endpoint_stats import EndpointStats, endpoint_stats
 from leadpush_prefect.text.markdown import cell, prose, table
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-__all__ = ["METHODS", "EndpointConfig", "Secrets", "WorkspaceConfig"]
+if TYPE_CHECKING:
+    from leadpush_prefect.errors import Problem
+
+__all__ = ["METHODS", "EndpointConfig", "HasConfig", "Secrets", "WorkspaceConfig"]
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -50,6 +53,20 @@ class WorkspaceConfig:
     allowed_hosts: tuple[str, ...] = ()
     allowed_networks: tuple[str, ...] = ()
     database: str = ""
+
+
+class HasConfig(Protocol):
+    """A Workspace, without knowing of Blocks."""
+
+    @property
+    def name(self) -> str:
+        """The Block document's name; empty while it is not saved."""
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with it."""
+
+    def config(self) -> WorkspaceConfig:
+        """The workspace as plain data."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from leadpush_prefect.audiences.readers import read_contacts
 from leadpush_prefect.errors import AudienceInvalid, FetchFailed, Reason, StepRefused
+from leadpush_prefect.model.config import HasConfig, WorkspaceConfig
 from leadpush_prefect.model.consent_columns import ConsentColumns
-from leadpush_prefect.model.contact import InvalidRow
-from leadpush_prefect.text.display import check_name
+from leadpush_prefect.model.contact import ContactKeys, InvalidRow, read_contact
+from leadpush_prefect.model.names import check_identifier
 from leadpush_prefect.text.json_text import from_json
 
-if TYPE_CHECKING:
-    from leadpush_prefect.blocks import Workspace
-    from leadpush_prefect.model.config import WorkspaceConfig
-
-__all__ = ["ROOTS", "CampaignContext", "check_identifier", "workspace_values"]
-
-ROOTS = frozenset({"workspace", "contact", "campaign", "node", "workflow"})
-"""The names that any template may read; an endpoint's headers, query and body may read `secrets` too."""
+__all__ = ["CampaignContext", "workspace_values"]
 
 
 class CampaignContext:
@@ -67,7 +59,7 @@ class CampaignContext:
         "workspace",
     )
 
-    workspace: Workspace | WorkspaceConfig | str
+    workspace: HasConfig | WorkspaceConfig | str
     campaign: Mapping[str, Any]
     contact: Mapping[str, Any]
     workflow: Mapping[str, Any]
@@ -79,7 +71,7 @@ class CampaignContext:
     def __init__(
         self,
         *,
-        workspace: Workspace | WorkspaceConfig | str,
+        workspace: HasConfig | WorkspaceConfig | str,
         campaign: str | Mapping[str, Any],
         contact: Mapping[str, Any],
         workflow: Mapping[str, Any] = MappingProxyType({}),
@@ -93,7 +85,7 @@ class CampaignContext:
 
     def _fill(
         self,
-        workspace: Workspace | WorkspaceConfig | str,
+        workspace: HasConfig | WorkspaceConfig | str,
         campaign: Mapping[str, Any],
         contact: Mapping[str, Any],
         workflow: Mapping[str, Any],
@@ -232,7 +224,7 @@ def contact_from(row: Mapping[str, Any], *, include_unsubscribed: bool = False) 
         AudienceInvalid: if it cannot be used, or only look-alikes say whether it is subscribed.
     """
     consent = ConsentColumns(refuse=False)
-    [read] = read_contacts([row], consent=consent)
+    read = read_contact(ContactKeys("", consent).read, row, "")
     if isinstance(read, InvalidRow):
         raise AudienceInvalid(f"The contact cannot be used: {read.sentence}")
     if consent.ignored and not consent.found and not include_unsubscribed:
@@ -254,21 +246,3 @@ def _rebuild(*values: Any) -> CampaignContext:
 def workspace_values(workspace: WorkspaceConfig) -> dict[str, Any]:
     """What a template reads of a workspace."""
     return {"name": workspace.name, "uuid": workspace.uuid, "variables": workspace.variables}
-
-
-def check_identifier(what: str, name: str) -> None:
-    """See that a template can read a name after a dot.
-
-    Raises:
-        ValueError: if it cannot.
-
-    >>> check_identifier("output_key", "customer profile")
-    Traceback (most recent call last):
-    ValueError: output_key 'customer profile' is no identifier. Use letters, digits and _, such as customer_profile.
-    """
-    if isinstance(name, str):
-        check_name(what, name)  # as long as one may be; it becomes part of a task run's name
-    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
-        raise ValueError(
-            f"{what} {name!r} is no identifier. Use letters, digits and _, such as customer_profile."
-        )

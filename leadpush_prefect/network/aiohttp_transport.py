@@ -28,11 +28,11 @@ from yarl import URL
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.addresses import Network, Verdict, judge
 from leadpush_prefect.network.aiohttp_protocol import GuardedHandler, TooMuchSent
+from leadpush_prefect.network.aiohttp_writer import Outbox, has_unread
 from leadpush_prefect.network.body import WholeBody, bounded, read_excerpt
 from leadpush_prefect.network.deadlines import Deadlines
 from leadpush_prefect.network.failures import Row, failure_of
 from leadpush_prefect.network.message import request_bytes
-from leadpush_prefect.network.outbox import Outbox, has_unread
 from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed, split_url
 
 __all__ = ["AiohttpTransport"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from leadpush_prefect.blocks import ApiEndpoint, Workspace
-from leadpush_prefect.blocks.inventory import saved_blocks
+from leadpush_prefect.blocks.loading import saved_blocks
 
 __all__ = ["Group", "endpoints_by_workspace"]
 

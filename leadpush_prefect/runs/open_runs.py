@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import Engine
 
 from leadpush_prefect.blocks.loading import load_block
 from leadpush_prefect.errors import LeadpushError, RunBusy, RunStopped
-from leadpush_prefect.model.config import Secrets, WorkspaceConfig
+from leadpush_prefect.model.config import WorkspaceConfig
 from leadpush_prefect.model.context import workspace_values
-from leadpush_prefect.store.database import open_database, works_in_process
+from leadpush_prefect.store.database import works_in_process
 from leadpush_prefect.store.runs import RunRecord, find_run
 from leadpush_prefect.system.fair_lock import Turns
 from leadpush_prefect.system.gc_freeze import spare_existing_objects, spare_no_more
@@ -28,17 +28,9 @@ from leadpush_prefect.system.parent_process import end_with_parent
 
 if TYPE_CHECKING:
     from leadpush_prefect.runs.events import EndpointHealth
+from leadpush_prefect.runs.databases import database_of
 
-__all__ = [
-    "OpenRun",
-    "add_run",
-    "beginning",
-    "database_of",
-    "find_open_run",
-    "forget_run",
-    "open_run",
-    "refuse_if_open",
-]
+__all__ = ["OpenRun", "add_run", "beginning", "find_open_run", "forget_run", "open_run", "refuse_if_open"]
 
 LOOK_SECONDS = 1.0
 """How often a process that is not the flow's asks the database whether the run still goes on."""
@@ -149,7 +141,11 @@ class OpenRun:
 
 
 _runs: dict[str, OpenRun] = {}
+
+
 _beginning: set[int] = set()  # the threads in which a run begins
+
+
 _lock = threading.Lock()
 
 
@@ -259,31 +255,3 @@ def _open(run_id: str, workspace: str) -> OpenRun:
         )
     end_with_parent()
     return OpenRun(record, database, config, is_here=False)
-
-
-def database_of(workspace: WorkspaceConfig) -> Engine:
-    """The database of a workspace's contacts and outputs.
-
-    Raises:
-        BlockInvalid: if the connector that the workspace names is not there.
-    """
-    if not workspace.database:
-        return open_database(embedded_database())
-    return open_database(*_address_of(workspace.database))
-
-
-def _address_of(connector: str) -> tuple[URL, Secrets[Any]]:
-    """Where a connector's database is. A function of its own: the connector's repr, which a traceback with locals shows,
-    holds the password."""
-    from prefect_sqlalchemy import SqlAlchemyConnector
-
-    block = load_block(SqlAlchemyConnector, connector, field="database")
-    # An engine of our own: the connector's is cached with the arguments of its first use.
-    return block.get_engine().url, Secrets(block.connect_args or {})
-
-
-def embedded_database() -> URL:
-    """The SQLite file in Prefect's home."""
-    from prefect.settings import PREFECT_HOME
-
-    return URL.create("sqlite", database=str(PREFECT_HOME.value() / "leadpush" / "outputs.db"))

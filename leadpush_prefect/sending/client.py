@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from leadpush_prefect.endpoints.attempt import Call, Retry, attempt, public_message, render, render_failure
+from leadpush_prefect.endpoints.attempt import Retry, attempt, public_message, render, render_failure
 from leadpush_prefect.endpoints.prepared import PreparedEndpoint
-from leadpush_prefect.model.context import CampaignContext, workspace_values
+from leadpush_prefect.model.context import CampaignContext
 from leadpush_prefect.model.outcome import Failure, Outcome
 from leadpush_prefect.network.httpx_transport import HttpxTransport
 from leadpush_prefect.network.rate_limit import RateLimit
@@ -19,24 +19,12 @@ from leadpush_prefect.text.json_text import from_json
 
 if TYPE_CHECKING:
     import httpx
+from leadpush_prefect.endpoints.attempt import new_call
 
-__all__ = ["acall", "call", "fetch_one", "node_values", "rendered_request"]
+__all__ = ["acall", "call", "fetch_one", "rendered_request"]
 
 FOREVER = 86_400.0
 """Each attempt has its own deadline, so that the wait for the outcome needs none."""
-
-
-def node_values(node: str = "", output_key: str = "", endpoint: str = "") -> dict[str, str]:
-    """What a template reads of its node."""
-    return {"name": node, "output_key": output_key, "endpoint": endpoint}
-
-
-def new_call(
-    target: PreparedEndpoint, context: CampaignContext, node: Mapping[str, str] | None = None
-) -> Call:
-    """The call of an endpoint for one contact."""
-    node = node or node_values(endpoint=target.name)
-    return Call(target, context.values(workspace_values(target.workspace), node))
 
 
 def rendered_request(target: PreparedEndpoint, context: CampaignContext) -> RenderedRequest:

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Engine, bindparam, delete, func, select, upda
 
 from leadpush_prefect.model.consent import Consent
 from leadpush_prefect.model.contact import ContactRow
-from leadpush_prefect.store.database import insert_rows, reading, writing
+from leadpush_prefect.store.bulk_insert import insert_rows
+from leadpush_prefect.store.database import reading, writing
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.schema import contact
 from leadpush_prefect.text.json_text import from_json, to_json

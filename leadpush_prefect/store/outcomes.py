@@ -24,13 +24,15 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from leadpush_prefect.model.outcome import Failure, Outcome, Status
-from leadpush_prefect.store.database import insert_rows, writing
+from leadpush_prefect.store.bulk_insert import insert_rows
+from leadpush_prefect.store.column_types import foreign
+from leadpush_prefect.store.database import writing
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact, outcome
 from leadpush_prefect.store.steps import StepRecord
-from leadpush_prefect.store.stored_values import foreign, stored_reason
 from leadpush_prefect.store.stored_values import stored_failure as read_failure
+from leadpush_prefect.store.stored_values import stored_reason
 
 __all__ = [
     "FAILED",

@@ -22,13 +22,13 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from leadpush_prefect.errors import LeadpushError
+from leadpush_prefect.store.column_types import foreign
 from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.outcomes import FAILED, earlier_outcomes, eligible, status_at
 from leadpush_prefect.store.rows_as_text import reader
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact, outcome
 from leadpush_prefect.store.steps import StepRecord, list_steps
-from leadpush_prefect.store.stored_values import foreign
 from leadpush_prefect.store.withdrawals import withdrawn_among
 
 __all__ = ["PendingContact", "pending"]

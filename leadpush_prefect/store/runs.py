@@ -10,12 +10,13 @@ from sqlalchemy import Connection, Engine, Row, Select, select, update
 
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.model.consent_columns import NO_CONSENT_COLUMN, NONE_ON_PURPOSE
+from leadpush_prefect.store.bulk_insert import insert_or_ignore
+from leadpush_prefect.store.column_types import foreign
 from leadpush_prefect.store.contacts import delete_contacts
-from leadpush_prefect.store.database import insert_or_ignore, reading, writing
+from leadpush_prefect.store.database import reading, writing
 from leadpush_prefect.store.holder import Holder, refuse_other_holder
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.schema import run as runs
-from leadpush_prefect.store.stored_values import foreign
 from leadpush_prefect.text.display import shortened
 
 __all__ = [

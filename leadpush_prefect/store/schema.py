@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Integer, MetaData, Table, UniqueConstraint
 
-from leadpush_prefect.store.stored_values import (
+from leadpush_prefect.store.column_types import (
     StoredBigInteger,
     StoredInteger,
     StoredSmallInteger,

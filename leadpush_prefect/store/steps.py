@@ -9,7 +9,8 @@ from typing import Literal
 from sqlalchemy import Connection, Engine, bindparam, select
 
 from leadpush_prefect.errors import Reason, StepRefused
-from leadpush_prefect.store.database import insert_or_update, reading, writing
+from leadpush_prefect.store.bulk_insert import insert_or_update
+from leadpush_prefect.store.database import reading, writing
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import claim

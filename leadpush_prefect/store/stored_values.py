@@ -3,81 +3,15 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, SmallInteger, Text
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
-
-from leadpush_prefect.errors import LeadpushError, Reason
+from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.outcome import Failure
+from leadpush_prefect.store.column_types import foreign
 from leadpush_prefect.text.display import shortened
 from leadpush_prefect.text.json_text import from_json
 
-__all__ = [
-    "StoredBigInteger",
-    "StoredInteger",
-    "StoredSmallInteger",
-    "StoredText",
-    "foreign",
-    "stored_contact",
-    "stored_failure",
-    "stored_json",
-    "stored_reason",
-]
-
-
-def foreign(what: str) -> LeadpushError:
-    """What to say of a value that this package has not written."""
-    return LeadpushError(
-        f"The database holds {what}, which leadpush-prefect has not written. See who else writes to its tables; "
-        "`leadpush runs delete` deletes a run."
-    )
-
-
-class StoredText(TypeDecorator[str]):
-    """Text that is text."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
-        if value is None or type(value) is str:
-            return value
-        raise foreign(f"{type(value).__name__} for text")
-
-
-def _number(value: Any) -> int | None:
-    if value is None or type(value) is int:
-        return value
-    if type(value) is Decimal and value == value.to_integral_value():  # PostgreSQL's sum
-        return int(value)
-    raise foreign(f"{type(value).__name__} for a whole number")
-
-
-class StoredInteger(TypeDecorator[int]):
-    """A whole number that is one."""
-
-    impl = Integer
-    cache_ok = True
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
-        return _number(value)
-
-
-class StoredSmallInteger(StoredInteger):
-    """The same, where there are few."""
-
-    impl = SmallInteger
-    cache_ok = True
-
-
-class StoredBigInteger(StoredInteger):
-    """The same, where there are many."""
-
-    impl = BigInteger
-    cache_ok = True
+__all__ = ["stored_contact", "stored_failure", "stored_json", "stored_reason"]
 
 
 def stored_json(text: str) -> Any:

@@ -27,7 +27,8 @@ from leadpush_prefect.errors import AudienceInvalid
 from leadpush_prefect.model.consent import Consent
 from leadpush_prefect.model.consent_columns import ConsentColumns
 from leadpush_prefect.model.contact import ContactRow
-from leadpush_prefect.store.database import insert_or_ignore, insert_or_lower, writing, writing_on
+from leadpush_prefect.store.bulk_insert import insert_or_ignore, insert_or_lower
+from leadpush_prefect.store.database import writing, writing_on
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.runs import RunRecord, now
 from leadpush_prefect.store.schema import contact, withdrawal

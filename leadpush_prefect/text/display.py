@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from shlex import quote
 
-__all__ = ["check_name", "shell_word", "shortened", "visible"]
+__all__ = ["shell_word", "shortened", "visible"]
 
 # Control characters, of which ESC begins what a terminal obeys, and C1 as well; the line ends that are no line feed;
 # what turns the direction of all that follows; and halves of surrogate pairs, which no output takes.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+
 SHOWN_LENGTH = 200
-MAX_NAME_LENGTH = 500  # as of a contact's id
 
 
 def visible(text: str) -> str:
@@ -32,28 +32,6 @@ def shortened(text: str, length: int = SHOWN_LENGTH) -> str:
     """
     cut = text[:length]
     return " ".join(visible(cut).split()) + ("..." if len(text) > length else "")
-
-
-def check_name(what: str, name: str) -> None:
-    """See that a name can stand as it is in a database, an event and a line of the log.
-
-    No text in UTF-8 holds half a surrogate pair, and none of PostgreSQL a NUL: neither the store's nor one of Prefect's
-    events.
-
-    Raises:
-        ValueError: if it cannot.
-
-    >>> check_name("campaign", "a\\nb")
-    Traceback (most recent call last):
-    ValueError: campaign 'a b' holds a control character, or another that cannot be seen. Use a name in one line.
-    """
-    if len(name) > MAX_NAME_LENGTH:
-        raise ValueError(f"{what} {shortened(name, 40)!r} is longer than {MAX_NAME_LENGTH} characters.")
-    if visible(name) != name or "\n" in name or "\t" in name:
-        raise ValueError(
-            f"{what} {shortened(name)!r} holds a control character, or another that cannot be seen. "
-            "Use a name in one line."
-        )
 
 
 def shell_word(text: str) -> str:

@@ -20,10 +20,10 @@ from pydantic import SecretStr
 
 from leadpush_prefect import ApiEndpoint, Audience, Workspace
 from leadpush_prefect.cli import main
-from leadpush_prefect.definitions.apply import read_definitions
+from leadpush_prefect.definitions.definition import KINDS
 from leadpush_prefect.definitions.export import export_blocks
-from leadpush_prefect.definitions.files import KINDS
 from leadpush_prefect.definitions.plan import plan_blocks
+from leadpush_prefect.definitions.read import read_definitions
 from tests.unit.test_yaml_text import TEXTS
 
 Run = Callable[..., tuple[int, str]]

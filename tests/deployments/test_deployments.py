@@ -25,7 +25,8 @@ from prefect.settings import PREFECT_API_URL
 from sqlalchemy import create_engine, text
 
 from leadpush_prefect import LeadpushError
-from leadpush_prefect.definitions.apply import apply_definitions, read_definitions
+from leadpush_prefect.definitions.apply import apply_definitions
+from leadpush_prefect.definitions.read import read_definitions
 from leadpush_prefect.deployments.serving import read_deployments
 from tests.server.raw_server import RawServer, Request, each, respond
 

@@ -10,7 +10,8 @@ from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector
 from sqlalchemy import make_url
 
 from leadpush_prefect import Workspace
-from leadpush_prefect.definitions.apply import apply_definitions, read_definitions
+from leadpush_prefect.definitions.apply import apply_definitions
+from leadpush_prefect.definitions.read import read_definitions
 
 store = make_url(os.environ["STORE"])
 components = ConnectionComponents(

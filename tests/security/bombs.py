@@ -16,11 +16,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from leadpush_prefect.campaigns.steps import Step, condition_of
+from leadpush_prefect.campaigns.steps import condition_of
 from leadpush_prefect.endpoints.compiled import compile_endpoint
 from leadpush_prefect.endpoints.validation import endpoint_problems
 from leadpush_prefect.errors import StepRefused
 from leadpush_prefect.model.config import EndpointConfig
+from leadpush_prefect.model.step import Step
 from leadpush_prefect.templates import HEADER, TEXT, URL, TemplateFailed
 from tests.unit.rendering import DATA, holds, render, render_json
 

@@ -8,11 +8,12 @@ from urllib.parse import unquote
 
 import pytest
 
-from leadpush_prefect.campaigns.steps import Step, decide, message_template, render_values
+from leadpush_prefect.campaigns.steps import decide, message_template, render_values
 from leadpush_prefect.endpoints.compiled import compile_endpoint
 from leadpush_prefect.endpoints.mock import Mock
 from leadpush_prefect.endpoints.prepared import prepare
 from leadpush_prefect.model.config import EndpointConfig, WorkspaceConfig
+from leadpush_prefect.model.step import Step
 from leadpush_prefect.templates import TEXT, TemplateFailed, compile_condition
 from leadpush_prefect.text.json_text import from_json, to_json
 from tests.unit.rendering import DATA, render

@@ -26,8 +26,9 @@ from leadpush_prefect.audiences.readers import (
     read_rows,
     usable,
 )
-from leadpush_prefect.definitions.apply import read_definitions
-from leadpush_prefect.definitions.files import KINDS, path_of, write_fields
+from leadpush_prefect.definitions.definition import KINDS
+from leadpush_prefect.definitions.files import path_of, write_fields
+from leadpush_prefect.definitions.read import read_definitions
 from leadpush_prefect.errors import AudienceInvalid, LeadpushError
 from leadpush_prefect.model.consent import Consent
 from leadpush_prefect.model.contact import ContactRow, InvalidRow

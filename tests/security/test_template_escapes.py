@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from leadpush_prefect.campaigns.steps import Step, condition_of, message_template
+from leadpush_prefect.campaigns.steps import condition_of, message_template
 from leadpush_prefect.endpoints.validation import endpoint_problems
 from leadpush_prefect.errors import Reason, StepRefused
 from leadpush_prefect.model.config import EndpointConfig
+from leadpush_prefect.model.step import Step
 from leadpush_prefect.templates import HEADER, TEXT, URL, TemplateFailed
 from leadpush_prefect.text.json_text import to_json
 from tests.unit.rendering import holds, render, render_json

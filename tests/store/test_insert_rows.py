@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import URL, Engine, event, make_url, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from leadpush_prefect.store.database import insert_rows, open_database, reading, writing
+from leadpush_prefect.store.bulk_insert import insert_rows
+from leadpush_prefect.store.database import open_database, reading, writing
 from leadpush_prefect.store.schema import contact, outcome
 from tests.databases import POSTGRESQL, empty_database
 

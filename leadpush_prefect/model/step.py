@@ -1,0 +1,55 @@
+"""One node of a campaign."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from leadpush_prefect.model.names import check_identifier
+
+__all__ = ["Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node of a campaign, as the task was asked for it.
+
+    Attributes:
+        node: Its name.
+        output_key: Where its outputs are stored.
+        kind: Whether it fetches or renders.
+        endpoint: The endpoint's name.
+        when: Its condition; empty for none.
+        on_failure: Whether a contact's workflow stops at a failure.
+        detail: What else makes it what it is.
+    """
+
+    node: str
+    output_key: str
+    kind: Literal["fetch", "render"]
+    endpoint: str
+    when: str
+    on_failure: str
+    detail: str = ""
+
+    def check(self) -> None:
+        """See that it can be a step at all.
+
+        Raises:
+            ValueError: if a name is no identifier, or on_failure is neither stop nor continue.
+        """
+        if self.output_key:
+            check_identifier("output_key", self.output_key)
+        if self.node:
+            check_identifier("node", self.node)
+        if self.on_failure not in ("stop", "continue"):
+            raise ValueError(f"on_failure is {self.on_failure!r}, and must be 'stop' or 'continue'.")
+
+    def values(self) -> dict[str, str]:
+        """What a template reads of its node."""
+        return {"name": self.node, "output_key": self.output_key, "endpoint": self.endpoint}
+
+    def definition(self) -> str:
+        """A fingerprint: two different steps of a run cannot be the same node."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:32]
