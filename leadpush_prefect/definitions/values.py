@@ -15,6 +15,7 @@ __all__ = ["default_values", "field_values", "is_same", "stored_values"]
 def field_values(block: Block) -> dict[str, Any]:
     """All fields of a Block in their order, secrets in clear.
 
+    >>> from leadpush_prefect.blocks import Audience
     >>> field_values(Audience(path="customers.csv"))
     {'path': 'customers.csv', 'connector': '', 'query': '', 'id_column': '', 'subscribed': '', 'unsubscribed': ''}
     """
@@ -39,6 +40,7 @@ def stored_values(kind: type[AnyBlock], data: Mapping[str, Any]) -> dict[str, An
         data: The document's data, secrets in clear.
 
     Example:
+        >>> from leadpush_prefect.blocks import ApiEndpoint
         >>> values = stored_values(ApiEndpoint, {"timeout_seconds": "7", "max_attempts": "many"})
         >>> values["timeout_seconds"], values["max_attempts"]
         (7.0, 'many')

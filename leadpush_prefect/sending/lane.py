@@ -5,19 +5,34 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from leadpush_prefect.endpoints.attempt import Call, Retry, attempt
+from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.outcome import Failure, Outcome, Status
 from leadpush_prefect.network.rate_limit import RateLimit
 from leadpush_prefect.network.wire import Transport
-from leadpush_prefect.sending.dispatcher import Engine
 
 __all__ = ["Feed", "Lane"]
+
+
+class LoopThread(Protocol):
+    """The thread on whose event loop lanes live."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def call_soon(self, callback: Callable[..., None], *arguments: Any) -> None:
+        """Have the thread call something."""
+
+    def run(self, callback: Callable[..., None], *arguments: Any) -> None:
+        """Have the thread call something, and wait until it has."""
+
+    def transport(self, target: PreparedEndpoint) -> Transport:
+        """What sends an endpoint's requests."""
 
 
 class Feed:
@@ -97,7 +112,7 @@ class Lane:
     """An endpoint's way through the engine: its limits, its workers, its batches. Lives on the loop
     thread."""
 
-    def __init__(self, owner: Engine) -> None:
+    def __init__(self, owner: LoopThread) -> None:
         self.engine = owner
         self.limit = 0
         self.per_second = -1.0
