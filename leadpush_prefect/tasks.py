@@ -189,7 +189,7 @@ async def _afetch_api_data(
 ) -> CampaignContext | Batch:
     """Fetch JSON from an API; the awaitable twin of `fetch_api_data`, with its arguments, results and errors.
 
-    One contact is fetched on the engine, and cancelling the task stops its request; a batch is worked on in a thread.
+    One contact is fetched on the dispatcher, and cancelling the task stops its request; a batch is worked on in a thread.
 
     Example:
         ```python

@@ -42,15 +42,15 @@ def read_query(
 
 
 def _rows(
-    engine: Engine, query: str, id: str, consent: ConsentColumns | None
+    database: Engine, query: str, id: str, consent: ConsentColumns | None
 ) -> Iterator[ContactRow | InvalidRow]:
-    if engine.dialect.is_async:
+    if database.dialect.is_async:
         raise AudienceInvalid(
-            f"An audience needs a synchronous driver, which {engine.url.drivername} is not."
+            f"An audience needs a synchronous driver, which {database.url.drivername} is not."
         )
     refusal = ""
     try:
-        with engine.connect() as connection:
+        with database.connect() as connection:
             options = {"stream_results": True, "max_row_buffer": PIECE, "no_parameters": True}
             with closing(connection.execution_options(**options).exec_driver_sql(query)) as result:
                 yield from read_rows(list(result.keys()), result, id=id, consent=consent)
@@ -63,7 +63,7 @@ def _rows(
 
 
 def _engine(connector: SqlAlchemyConnector) -> Engine:
-    # An engine of our own: the connector's is cached with the arguments of its first use. NullPool, since it
+    # An database of our own: the connector's is cached with the arguments of its first use. NullPool, since it
     # is used once.
     url = connector.get_engine().url
     return create_engine(url, connect_args=dict(connector.connect_args or {}), poolclass=NullPool, **QUIET)

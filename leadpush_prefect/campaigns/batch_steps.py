@@ -1,4 +1,4 @@
-"""A step for each contact of a batch: a stream from the database in pieces through the engine, and back."""
+"""A step for each contact of a batch: a stream from the database in pieces through the dispatcher, and back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from leadpush_prefect.model.outcome import WITHDRAWN, Outcome
 from leadpush_prefect.model.step import Step
 from leadpush_prefect.runs.events import EndpointHealth
 from leadpush_prefect.runs.open_runs import OpenRun, open_run
-from leadpush_prefect.sending.dispatcher import engine
+from leadpush_prefect.sending.dispatcher import dispatcher
 from leadpush_prefect.sending.lane import Feed
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.pending import PendingContact, pending
@@ -32,7 +32,7 @@ PIECE = 250
 
 UNWRITTEN = 2 * PIECE
 """How many contacts of a batch, and those in flight, may be without a written outcome: so much is done again
-after a crash. The engine has the next ones while the last ones are written."""
+after a crash. The dispatcher has the next ones while the last ones are written."""
 
 FLUSH_SECONDS = 1.0
 """An outcome is written at the latest this long after it came."""
@@ -70,7 +70,7 @@ def _fetch_batch(
         run, step, (*(t.paths for t in target.endpoint.templates), condition.paths if condition else ())
     )
     writer = _Writer(run, step, number, _health(run, batch, target.name))
-    feed = engine().feed(target, groups=(batch.run_id, owner))
+    feed = dispatcher().feed(target, groups=(batch.run_id, owner))
     ahead = UNWRITTEN - PIECE + target.endpoint.config.max_concurrency
 
     def without_request(values: Mapping[str, Any]) -> Outcome | None:
@@ -103,7 +103,7 @@ def _fetch_batch(
     finally:
         if feed.outstanding and not feed.stopped:
             feed.stop()
-        engine().close(feed)
+        dispatcher().close(feed)
         writer.add(feed.collect(0, 0))
         writer.write()
     return writer.counts

@@ -40,7 +40,7 @@ from leadpush_prefect.runs.databases import database_of
 from leadpush_prefect.runs.lease import RunLease, watch_holder
 from leadpush_prefect.runs.open_runs import OpenRun, add_run, beginning, forget_run, refuse_if_open
 from leadpush_prefect.runs.task_runner import check_task_runner, works_in_threads
-from leadpush_prefect.sending.dispatcher import engine
+from leadpush_prefect.sending.dispatcher import dispatcher
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
 from leadpush_prefect.store.runs import RunRecord, batch_range, begin_run, finish_run
 from leadpush_prefect.store.snapshot import IN_PROCESSES, IN_THREADS, snapshot
@@ -366,7 +366,7 @@ class CampaignRun:
 
     def _stop(self, kind: type[BaseException] | None) -> None:
         self._run.stopped = True
-        engine().stop_group(self.id)
+        dispatcher().stop_group(self.id)
         database, record = self._run.database, self._run.record
         why = kind.__name__ if kind else "left"
         with suppress(RunBusy):  # it goes on in a later execution

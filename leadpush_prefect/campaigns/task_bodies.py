@@ -31,7 +31,7 @@ from leadpush_prefect.model.config import WorkspaceConfig
 from leadpush_prefect.model.context import CampaignContext
 from leadpush_prefect.model.step import Step
 from leadpush_prefect.runs.open_runs import open_run
-from leadpush_prefect.sending.dispatcher import engine
+from leadpush_prefect.sending.dispatcher import dispatcher
 from leadpush_prefect.text.display import shortened
 from leadpush_prefect.text.projection import keep_paths
 
@@ -92,7 +92,7 @@ async def afetch(
 async def _stop(thread: asyncio.Task[Counts], owner: str) -> None:
     """Have a thread write what has come, and end."""
     while not thread.done():
-        engine().stop_group(owner)  # again, if the thread had not yet begun what can be stopped
+        dispatcher().stop_group(owner)  # again, if the thread had not yet begun what can be stopped
         await asyncio.wait([thread], timeout=0.1)
     if not thread.cancelled():
         thread.exception()  # RunStopped, of which nobody wants to hear

@@ -13,7 +13,7 @@ from leadpush_prefect.model.outcome import Failure, Outcome
 from leadpush_prefect.network.httpx_transport import HttpxTransport
 from leadpush_prefect.network.rate_limit import RateLimit
 from leadpush_prefect.network.wire import RenderedRequest, Transport, TransportFailed
-from leadpush_prefect.sending.dispatcher import engine
+from leadpush_prefect.sending.dispatcher import dispatcher
 from leadpush_prefect.templates import TemplateFailed
 from leadpush_prefect.text.json_text import from_json
 
@@ -62,18 +62,18 @@ def fetch_one(
     node: Mapping[str, str] | None = None,
     transport: Transport | None = None,
 ) -> Outcome:
-    """Fetch for one contact on the engine, and wait for the outcome.
+    """Fetch for one contact on the dispatcher, and wait for the outcome.
 
     Raises:
         KeyboardInterrupt: and any other signal; the request is stopped first.
     """
-    feed = engine().feed(target, transport=transport)
+    feed = dispatcher().feed(target, transport=transport)
     try:
         feed.put([(None, new_call(target, context, node))])
         [(_, outcome)] = feed.collect(1, FOREVER)
         return outcome
     finally:
-        engine().close(feed)
+        dispatcher().close(feed)
 
 
 async def afetch_one(
@@ -99,11 +99,11 @@ async def afetch_one(
 async def _on_engine(
     target: PreparedEndpoint, context: CampaignContext, node: Mapping[str, str] | None
 ) -> Outcome:
-    feed = engine().feed(target)
+    feed = dispatcher().feed(target)
     try:
         return await feed.call(new_call(target, context, node))
     finally:
-        engine().close(feed)
+        dispatcher().close(feed)
 
 
 def call(

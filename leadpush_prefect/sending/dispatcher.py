@@ -1,4 +1,4 @@
-"""The engine: one event loop thread per process, in which all requests are made.
+"""The dispatcher: one event loop thread per process, in which all requests are made.
 
 Connections outlive batches and steps, and an endpoint's limits hold for the process. Each endpoint has a lane
 of `max_concurrency` workers of its own, so that a slow endpoint does not hold up another; the batches of a
@@ -22,12 +22,12 @@ from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
 from leadpush_prefect.network.wire import Transport
 from leadpush_prefect.sending.lane import Feed, Lane
 
-__all__ = ["Engine", "engine", "override_transport"]
+__all__ = ["Dispatcher", "dispatcher", "override_transport"]
 
 SHUTDOWN_SECONDS = 2.0
 
 
-class Engine:
+class Dispatcher:
     """One event loop in a thread, its lanes and its connections."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Engine:
         self._feeds: set[Feed] = set()
         self._lock = threading.Lock()
         self._over = asyncio.Event()
-        self._thread = threading.Thread(target=self._run_loop, name="leadpush-engine", daemon=True)
+        self._thread = threading.Thread(target=self._run_loop, name="leadpush-requests", daemon=True)
         self._thread.start()
 
     def feed(
@@ -141,7 +141,7 @@ def _new_event_loop() -> asyncio.AbstractEventLoop:
 _lock = threading.Lock()
 
 
-_engine: Engine | None = None
+_dispatcher: Dispatcher | None = None
 
 
 _pid = 0
@@ -159,14 +159,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_new_lock)
 
 
-def engine() -> Engine:
-    """The process's engine, made when it is first needed. A forked child makes its own."""
-    global _engine, _pid
+def dispatcher() -> Dispatcher:
+    """The process's dispatcher, made when it is first needed. A forked child makes its own."""
+    global _dispatcher, _pid
     with _lock:
-        if _engine is None or _pid != os.getpid():
-            _engine, _pid = Engine(), os.getpid()
-            atexit.register(_engine.shut_down)
-        return _engine
+        if _dispatcher is None or _pid != os.getpid():
+            _dispatcher, _pid = Dispatcher(), os.getpid()
+            atexit.register(_dispatcher.shut_down)
+        return _dispatcher
 
 
 def override_transport(transport: Transport | None) -> Transport | None:

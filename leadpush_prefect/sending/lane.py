@@ -62,7 +62,7 @@ class Feed:
         """Add calls, each with a key to know its outcome by."""
         added = list(calls)
         self.outstanding += len(added)
-        self.lane.engine.call_soon(self.lane.add, self, added)
+        self.lane.thread.call_soon(self.lane.add, self, added)
 
     def collect(self, at_least: int, timeout_seconds: float) -> list[tuple[Any, Outcome]]:
         """The outcomes that have come: at once when there are enough, when the time is up, or when it was
@@ -99,7 +99,7 @@ class Feed:
     def stop(self) -> None:
         """End: requests under way are cancelled, waiting ones are dropped. What has come can still be
         collected."""
-        self.lane.engine.run(self.lane.stop, self)
+        self.lane.thread.run(self.lane.stop, self)
 
     def mark_stopped(self) -> None:
         """Say so to whoever collects (loop thread)."""
@@ -109,11 +109,11 @@ class Feed:
 
 
 class Lane:
-    """An endpoint's way through the engine: its limits, its workers, its batches. Lives on the loop
+    """An endpoint's way through the dispatcher: its limits, its workers, its batches. Lives on the loop
     thread."""
 
     def __init__(self, owner: LoopThread) -> None:
-        self.engine = owner
+        self.thread = owner
         self.limit = 0
         self.per_second = -1.0
         self.rate = RateLimit(0)
@@ -167,13 +167,13 @@ class Lane:
     async def _attempt(self, feed: Feed, key: Any, call: Call) -> None:
         result: Outcome | Retry
         try:
-            transport = feed.transport or self.engine.transport(call.target)
+            transport = feed.transport or self.thread.transport(call.target)
             result = await attempt(call, transport, self.rate.wait)
         except Exception as error:  # nobody must wait for ever for an outcome
             message = f"{type(error).__name__} while the request was prepared."
             result = Outcome(Status.FAILED, failure=Failure(Reason.UNEXPECTED_ERROR, message))
         if isinstance(result, Retry):
-            self.engine.loop.call_later(result.after_seconds, self.add, feed, [(key, call)])
+            self.thread.loop.call_later(result.after_seconds, self.add, feed, [(key, call)])
         else:
             feed.deliver(key, result)
 

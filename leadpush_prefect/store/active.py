@@ -18,7 +18,7 @@ __all__ = ["active"]
 
 
 def active(
-    engine: Engine, run: RunRecord, numbers: range, piece: int = 500
+    database: Engine, run: RunRecord, numbers: range, piece: int = 500
 ) -> Iterator[list[PendingContact]]:
     """The contacts whose workflow goes on, with all outputs so far, in order, in pieces.
 
@@ -26,18 +26,18 @@ def active(
     step that stops the workflow. No transaction is open between two pieces.
 
     Args:
-        engine: The database.
+        database: The database.
         run: The run, of this execution.
         numbers: The contacts' numbers, as of `batch_range`.
         piece: How many contacts a piece has at most.
     """
-    steps = list_steps(engine, run)
+    steps = list_steps(database, run)
     for start in range(numbers.start, numbers.stop, piece):
         these = contact.c.number.between(start, min(start + piece, numbers.stop) - 1)
         contacts = (
             select(contact.c.number, contact.c.data).where(eligible(run), these).order_by(contact.c.number)
         )
-        with reading(engine) as connection:
+        with reading(database) as connection:
             rows = connection.execute(contacts).all()
             these_numbers = [number for number, _ in rows]
             outputs, stopped = earlier_outcomes(connection, run.key, steps, these_numbers)

@@ -43,13 +43,13 @@ def deny_contacts(connection: Connection, key: int, numbers: range) -> None:
     connection.execute(update(contact).where(*this).values(subscribed=False, data=bindparam("data_")), denied)
 
 
-def iter_contacts(engine: Engine, run: int) -> Iterator[tuple[int, bool, str]]:
+def iter_contacts(database: Engine, run: int) -> Iterator[tuple[int, bool, str]]:
     """All contacts of a run in their order: number, whether it is subscribed, and its JSON."""
     last = -1
     these = select(contact.c.number, contact.c.subscribed, contact.c.data).where(contact.c.run == run)
     while True:
         statement = these.where(contact.c.number > last).order_by(contact.c.number).limit(PIECE)
-        with reading(engine) as connection:
+        with reading(database) as connection:
             rows = connection.execute(statement).all()
         if not rows:
             return
@@ -57,23 +57,23 @@ def iter_contacts(engine: Engine, run: int) -> Iterator[tuple[int, bool, str]]:
         last = rows[-1].number
 
 
-def delete_contacts(engine: Engine, key: int, execution: int) -> None:
+def delete_contacts(database: Engine, key: int, execution: int) -> None:
     """Delete all contacts of a run.
 
     Raises:
         RunBusy: if a later execution has begun, whose contacts these are.
     """
-    with reading(engine) as connection:
+    with reading(database) as connection:
         last = connection.scalar(select(func.max(contact.c.number)).where(contact.c.run == key))
     for first in range(0, -1 if last is None else last + 1, DELETE_PIECE):
         piece = contact.c.number.between(first, first + DELETE_PIECE - 1)
-        with writing(engine) as connection:
+        with writing(database) as connection:
             hold_execution(connection, key, execution)
             connection.execute(delete(contact).where(contact.c.run == key, piece))
 
 
-def contact_number(engine: Engine, key: int, contact_id: str) -> int | None:
+def contact_number(database: Engine, key: int, contact_id: str) -> int | None:
     """The number of a contact in a run, or None."""
     this = contact.c.run == key, contact.c.contact_id == contact_id
-    with reading(engine) as connection:
+    with reading(database) as connection:
         return connection.scalar(select(contact.c.number).where(*this))

@@ -1,13 +1,12 @@
-"""The engine on the database's URL, its transactions, and the little that differs between SQLite and
+"""The database on its URL, its transactions, and the little that differs between SQLite and
 PostgreSQL.
 
-Readers and writers say which they are, `reading(engine)` and `writing(engine)`: on SQLite a transaction that
+Readers and writers say which they are, `reading(database)` and `writing(database)`: on SQLite a transaction that
 reads before it writes fails with "database is locked", whatever the timeout, unless it began as a writer.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import threading
@@ -46,12 +45,6 @@ SCHEMA_LOCK = 0x6C656164  # "lead": any number that nobody else locks in the sam
 _WRITES = "leadpush_writes"
 
 
-# At DEBUG, SQLAlchemy logs each row that is read, whatever it hides otherwise.
-logging.getLogger("sqlalchemy.engine.Engine.leadpush").addFilter(
-    lambda record: record.levelno > logging.DEBUG
-)
-
-
 _engines: dict[tuple[int, URL, str], Engine] = {}
 
 
@@ -68,7 +61,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def open_database(url: str | URL, connect_args: Mapping[str, object] = {}) -> Engine:
-    """The engine of this process on a database, with its tables made.
+    """Open a database of this process, with its tables made.
 
     On SQLite the file, and its folder if there is none, are made for their owner alone.
 
@@ -91,22 +84,22 @@ def open_database(url: str | URL, connect_args: Mapping[str, object] = {}) -> En
         return _engines[key]
 
 
-def works_in_process(engine: Engine) -> bool:
+def works_in_process(database: Engine) -> bool:
     """Whether the database's work is done in this process, and none is waited for."""
-    return engine.dialect.name == "sqlite"
+    return database.dialect.name == "sqlite"
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
+def reading(database: Engine) -> Iterator[Connection]:
     """A transaction that only reads; on SQLite it waits for nobody, and nobody for it."""
-    with engine.connect() as connection, connection.begin():
+    with database.connect() as connection, connection.begin():
         yield connection
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def writing(database: Engine) -> Iterator[Connection]:
     """A transaction that writes, committed at the end, rolled back by an exception."""
-    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+    with database.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
         yield connection
 
 
@@ -133,17 +126,17 @@ def _address(url: str | URL) -> URL:
 
 
 def _prepared(address: URL, connect_args: Mapping[str, object]) -> Engine:
-    engine = _engine(address, connect_args)
+    database = _engine(address, connect_args)
     try:
-        _prepare(engine)
-        return engine
+        _prepare(database)
+        return database
     except (InterfaceError, OperationalError, sqlite3.DatabaseError) as error:
         # One of the driver itself says that the file is none of SQLite.
-        engine.dispose()
+        database.dispose()
         said = str(getattr(error, "orig", error)).strip().splitlines()
         why = (said or [type(error).__name__])[0].rstrip(".")
     except BaseException:
-        engine.dispose()
+        database.dispose()
         raise
     where = " at ".join(part for part in (address.database, address.host) if part)
     # Raised here, so that no error of the driver comes along, whose frames hold the password.
@@ -166,18 +159,18 @@ def _create(address: URL, connect_args: Mapping[str, object], **options: Any) ->
         raise LeadpushError(f"The driver {error.name} of {address.drivername} is not installed.") from error
 
 
-def _refuse_async(engine: Engine) -> Engine:
-    if engine.dialect.is_async:
-        raise LeadpushError(f"The store needs a synchronous driver, which {engine.url.drivername} is not.")
-    return engine
+def _refuse_async(database: Engine) -> Engine:
+    if database.dialect.is_async:
+        raise LeadpushError(f"The store needs a synchronous driver, which {database.url.drivername} is not.")
+    return database
 
 
 def _sqlite_engine(address: URL, connect_args: Mapping[str, object]) -> Engine:
     arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False, **connect_args, "isolation_level": None}
-    engine = _refuse_async(_create(address, arguments, max_overflow=-1))
-    event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", _begin)
-    return engine
+    database = _refuse_async(_create(address, arguments, max_overflow=-1))
+    event.listen(database, "connect", _set_pragmas)
+    event.listen(database, "begin", _begin)
+    return database
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:
@@ -193,14 +186,14 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _prepare(engine: Engine) -> None:
-    if engine.dialect.name == "sqlite":
-        _make_file(Path(engine.url.database or ""))
-        _use_wal(engine)
-    with reading(engine) as connection:
+def _prepare(database: Engine) -> None:
+    if database.dialect.name == "sqlite":
+        _make_file(Path(database.url.database or ""))
+        _use_wal(database)
+    with reading(database) as connection:
         version = _version(connection)
     if version < SCHEMA_VERSION:
-        version = _upgrade(engine)
+        version = _upgrade(database)
     if version > SCHEMA_VERSION:
         raise LeadpushError(
             f"The database was written by a newer leadpush-prefect (its tables are version {version}, this "
@@ -215,17 +208,17 @@ def _make_file(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _use_wal(engine: Engine) -> None:
+def _use_wal(database: Engine) -> None:
     # SQLite does not wait for its busy timeout when two connections switch the mode of a new file at once.
     deadline = time.monotonic() + BUSY_SECONDS
-    while not _try_wal(engine):
+    while not _try_wal(database):
         if time.monotonic() > deadline:
-            raise LeadpushError(f"The database {engine.url.database} is locked by another program.")
+            raise LeadpushError(f"The database {database.url.database} is locked by another program.")
         time.sleep(0.02)
 
 
-def _try_wal(engine: Engine) -> bool:
-    with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+def _try_wal(database: Engine) -> bool:
+    with closing(database.raw_connection()) as connection, closing(connection.cursor()) as cursor:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
@@ -242,11 +235,11 @@ def _version(connection: Connection) -> int:
     return connection.scalar(select(func.max(schema.c.version))) or 0
 
 
-def _upgrade(engine: Engine) -> int:
+def _upgrade(database: Engine) -> int:
     """Make the tables of the newest version, or bring them to it. Returns the version that they have then."""
     from leadpush_prefect.store.upgrade import upgrade  # takes long, and is seldom needed
 
-    with writing(engine) as connection:  # DDL is part of the transaction on both databases
+    with writing(database) as connection:  # DDL is part of the transaction on both databases
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(SCHEMA_LOCK)))
         version = _version(connection)

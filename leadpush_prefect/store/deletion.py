@@ -14,44 +14,44 @@ __all__ = ["delete_runs"]
 PIECE = 10_000
 
 
-def delete_runs(engine: Engine, keys: Collection[int]) -> None:
+def delete_runs(database: Engine, keys: Collection[int]) -> None:
     """Delete runs with all that belongs to them.
 
     First they are gone, then their contacts and outcomes, so that nobody meets half a run. What an interrupted
     deletion has left is deleted by the next one. SQLite keeps the room in its file for later runs.
 
     Args:
-        engine: The database.
+        database: The database.
         keys: The runs' keys.
     """
-    with writing(engine) as connection:
+    with writing(database) as connection:
         for table in (claim, step, run):
             connection.execute(delete(table).where(table.c.run.in_(keys)))
     for table in (outcome, contact, withdrawal):
-        _sweep(engine, table)
+        _sweep(database, table)
 
 
-def _sweep(engine: Engine, table: Table) -> None:
+def _sweep(database: Engine, table: Table) -> None:
     """Delete the rows of runs that are not there. A run's key is never another's, and its row comes first."""
     key = -1
-    while (next_key := _next_key(engine, table, key)) is not None:
+    while (next_key := _next_key(database, table, key)) is not None:
         key = next_key
-        with reading(engine) as connection:
+        with reading(database) as connection:
             known = connection.scalar(select(run.c.run).where(run.c.run == key))
-        while known is None and _delete_piece(engine, table, key):
+        while known is None and _delete_piece(database, table, key):
             pass
 
 
-def _next_key(engine: Engine, table: Table, key: int) -> int | None:
-    with reading(engine) as connection:
+def _next_key(database: Engine, table: Table, key: int) -> int | None:
+    with reading(database) as connection:
         following: int | None = connection.scalar(select(func.min(table.c.run)).where(table.c.run > key))
         return following
 
 
-def _delete_piece(engine: Engine, table: Table, key: int) -> bool:
+def _delete_piece(database: Engine, table: Table, key: int) -> bool:
     """Delete the first rows of a run; False if there are none."""
     order = [column for column in table.primary_key if column.name != "number"]
-    with writing(engine) as connection:
+    with writing(database) as connection:
         first = connection.execute(
             select(*table.primary_key).where(table.c.run == key).order_by(*table.primary_key).limit(1)
         ).one_or_none()

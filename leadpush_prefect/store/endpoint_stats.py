@@ -29,13 +29,13 @@ class EndpointStats:
         return EndpointStats(self.calls + other.calls, self.failed + other.failed)
 
 
-def endpoint_stats(engine: Engine, workspace: str, *, runs: int = 10) -> dict[str, EndpointStats]:
+def endpoint_stats(database: Engine, workspace: str, *, runs: int = 10) -> dict[str, EndpointStats]:
     """Count the calls of a workspace's last runs, by endpoint; simulated runs call none.
 
     It reads all outcomes of these runs.
 
     Args:
-        engine: The workspace's database.
+        database: The workspace's database.
         workspace: Its name.
         runs: Of how many runs.
     """
@@ -54,7 +54,7 @@ def endpoint_stats(engine: Engine, workspace: str, *, runs: int = 10) -> dict[st
         .where(outcome.c.status.in_((FETCHED, FAILED)))
         .group_by(step.c.endpoint)
     )
-    with reading(engine) as connection:
+    with reading(database) as connection:
         rows = connection.execute(calls).all()
     return {
         name: EndpointStats(int(count), int(bad)) for name, count, bad in rows

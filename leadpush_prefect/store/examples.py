@@ -14,12 +14,12 @@ from leadpush_prefect.store.steps import list_steps
 __all__ = ["first_failures"]
 
 
-def first_failures(engine: Engine, run: RunRecord) -> dict[tuple[str, str], tuple[str, Failure]]:
+def first_failures(database: Engine, run: RunRecord) -> dict[tuple[str, str], tuple[str, Failure]]:
     """Of each step and code, the first contact that failed: node and code, to contact id and failure."""
     found: dict[tuple[str, str], tuple[str, Failure]] = {}
     o = outcome.c
-    with reading(engine) as connection:
-        for step in list_steps(engine, run):
+    with reading(database) as connection:
+        for step in list_steps(database, run):
             here = o.run == run.key, o.step == step.step, o.status == FAILED
             first = select(o.code, func.min(o.number)).where(*here).group_by(o.code)
             for code, number in connection.execute(first).all():

@@ -36,43 +36,43 @@ class Result(NamedTuple):
     failures: dict[str, str]
 
 
-def iter_failures(engine: Engine, run: RunRecord) -> Iterator[tuple[str, str, Failure]]:
+def iter_failures(database: Engine, run: RunRecord) -> Iterator[tuple[str, str, Failure]]:
     """The contacts that failed: contact id, node, failure; by step, then in the order of the contacts.
 
     No transaction is open between two pieces.
     """
-    for step in list_steps(engine, run):
-        yield from _failures(engine, run, step)
+    for step in list_steps(database, run):
+        yield from _failures(database, run, step)
 
 
 def iter_outputs(
-    engine: Engine, run: RunRecord, output_keys: Collection[str] | None = None
+    database: Engine, run: RunRecord, output_keys: Collection[str] | None = None
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """The outputs of each contact that has any: contact id, JSON text by output key; in the contacts' order.
 
     No transaction is open between two pieces.
 
     Args:
-        engine: The database.
+        database: The database.
         run: The run.
         output_keys: The keys to read; None for all.
     """
-    keys = {step.step: step.output_key for step in list_steps(engine, run) if step.output_key}
+    keys = {step.step: step.output_key for step in list_steps(database, run) if step.output_key}
     wanted = {step: key for step, key in keys.items() if output_keys is None or key in output_keys}
     for start in range(0, run.contacts, PIECE):
-        with reading(engine) as connection:
+        with reading(database) as connection:
             found = _outputs(connection, run, wanted, start)
         yield from found.values()
 
 
-def iter_results(engine: Engine, run: RunRecord) -> Iterator[Result]:
+def iter_results(database: Engine, run: RunRecord) -> Iterator[Result]:
     """All contacts of a run with their outputs and failures, in their order.
 
     No transaction is open between two pieces.
     """
-    steps = {step.step: step for step in list_steps(engine, run)}
+    steps = {step.step: step for step in list_steps(database, run)}
     for start in range(0, run.contacts, PIECE):
-        with reading(engine) as connection:
+        with reading(database) as connection:
             results = _contacts(connection, run, start)
             for row in connection.execute(_outcomes(run, list(steps), start)):
                 step, result = steps[row.step], results.get(row.number)
@@ -98,26 +98,28 @@ def _outcomes(run: RunRecord, steps: list[int], start: int) -> Select[*tuple[Any
     return select(o.number, o.step, o.status, o.output, o.code).where(*these).order_by(o.step)
 
 
-def contact_outcomes(engine: Engine, run: RunRecord, contact_id: str) -> list[tuple[str, Outcome]] | None:
+def contact_outcomes(database: Engine, run: RunRecord, contact_id: str) -> list[tuple[str, Outcome]] | None:
     """What the steps did for one contact: node and outcome, in their order; None if it is not in the run."""
-    number = contact_number(engine, run.key, contact_id)
+    number = contact_number(database, run.key, contact_id)
     if number is None:
         return None
-    nodes = {step.step: step.node for step in list_steps(engine, run)}
+    nodes = {step.step: step.node for step in list_steps(database, run)}
     these = outcome.c.run == run.key, outcome.c.number == number, outcome.c.step.in_(list(nodes))
-    with reading(engine) as connection:
+    with reading(database) as connection:
         rows = connection.execute(select(outcome).where(*these).order_by(outcome.c.step)).all()
     return [(nodes[row.step], read_outcome(row)) for row in rows]
 
 
-def _failures(engine: Engine, run: RunRecord, step: StepRecord) -> Iterator[tuple[str, str, Failure]]:
+def _failures(database: Engine, run: RunRecord, step: StepRecord) -> Iterator[tuple[str, str, Failure]]:
     start = 0
-    while rows := _failed_rows(engine, run, step, start):
+    while rows := _failed_rows(database, run, step, start):
         yield from ((row.contact_id or "", step.node, read_failure(row.detail)) for row in rows)
         start = rows[-1].number + 1
 
 
-def _failed_rows(engine: Engine, run: RunRecord, step: StepRecord, start: int) -> list[Row[*tuple[Any, ...]]]:
+def _failed_rows(
+    database: Engine, run: RunRecord, step: StepRecord, start: int
+) -> list[Row[*tuple[Any, ...]]]:
     statement = (
         select(outcome.c.number, _contact_id(), outcome.c.detail)
         .where(outcome.c.run == run.key, outcome.c.step == step.step, outcome.c.number >= start)
@@ -125,7 +127,7 @@ def _failed_rows(engine: Engine, run: RunRecord, step: StepRecord, start: int) -
         .order_by(outcome.c.number)
         .limit(PIECE)
     )
-    with reading(engine) as connection:
+    with reading(database) as connection:
         return list(connection.execute(statement))
 
 

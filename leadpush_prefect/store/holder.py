@@ -26,22 +26,22 @@ class Holder(NamedTuple):
     heartbeat: int
 
 
-def find_holder(engine: Engine, run_id: str) -> Holder | None:
+def find_holder(database: Engine, run_id: str) -> Holder | None:
     """Who executes a run; None if nobody does, or there is no such run."""
-    with reading(engine) as connection:
+    with reading(database) as connection:
         return _find(connection, run_id)
 
 
-def move_heartbeat(engine: Engine, run_id: str, identity: str) -> None:
+def move_heartbeat(database: Engine, run_id: str, identity: str) -> None:
     """Show that the holder lives. Nothing happens if another one has taken over."""
-    with writing(engine) as connection:
+    with writing(database) as connection:
         beat = update(runs).where(runs.c.run_id == run_id, runs.c.holder == identity)
         connection.execute(beat.values(heartbeat=runs.c.heartbeat + 1))
 
 
-def release_run(engine: Engine, run_id: str, identity: str) -> None:
+def release_run(database: Engine, run_id: str, identity: str) -> None:
     """Leave a run to whoever wants it. Nothing happens if another one has taken over."""
-    with writing(engine) as connection:
+    with writing(database) as connection:
         mine = update(runs).where(runs.c.run_id == run_id, runs.c.holder == identity)
         connection.execute(mine.values(holder=""))
 

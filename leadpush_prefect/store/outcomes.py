@@ -52,12 +52,16 @@ _CODES = {Status.FETCHED: FETCHED, Status.SKIPPED: SKIPPED, Status.FAILED: FAILE
 
 
 def write_outcomes(
-    engine: Engine, run_key: int, step: int, rows: Sequence[tuple[int, Outcome]], execution: int | None = None
+    database: Engine,
+    run_key: int,
+    step: int,
+    rows: Sequence[tuple[int, Outcome]],
+    execution: int | None = None,
 ) -> None:
     """Write what a step did, over what it did before, in one transaction.
 
     Args:
-        engine: The database.
+        database: The database.
         run_key: The run's key.
         step: The step's number.
         rows: The contacts' numbers and outcomes.
@@ -68,7 +72,7 @@ def write_outcomes(
     """
     values = [_values(run_key, step, number, done) for number, done in rows]
     if values:  # a transaction for nothing would wait for the other writers
-        with writing(engine) as connection:
+        with writing(database) as connection:
             if execution is not None:
                 hold_execution(connection, run_key, execution, shared=True)
             insert_rows(connection, outcome, values, overwrite=True)

@@ -51,7 +51,7 @@ class PendingContact(NamedTuple):
 
 
 def pending(
-    engine: Engine, run: RunRecord, step: int, numbers: range, piece: int = 500
+    database: Engine, run: RunRecord, step: int, numbers: range, piece: int = 500
 ) -> Iterator[list[PendingContact]]:
     """The contacts that a step has to touch, in order, in pieces; each piece is read when it is asked for.
 
@@ -62,7 +62,7 @@ def pending(
     No transaction is open between two pieces.
 
     Args:
-        engine: The database.
+        database: The database.
         run: The run, of this execution.
         step: The step's number.
         numbers: The contacts' numbers, as of `batch_range`.
@@ -71,10 +71,10 @@ def pending(
     Raises:
         LeadpushError: if the run has no such step.
     """
-    steps = list_steps(engine, run)
+    steps = list_steps(database, run)
     this, earlier = _step(steps, step), [other for other in steps if other.step < step]
     look = _without_outcome if run.execution == 1 else _left_over
-    for found in look(engine, run, this, earlier, numbers, piece):
+    for found in look(database, run, this, earlier, numbers, piece):
         if found:
             yield found
 
@@ -87,7 +87,7 @@ def _step(steps: Sequence[StepRecord], number: int) -> StepRecord:
 
 
 def _without_outcome(
-    engine: Engine,
+    database: Engine,
     run: RunRecord,
     step: StepRecord,
     earlier: Sequence[StepRecord],
@@ -97,10 +97,10 @@ def _without_outcome(
     """Each contact is asked for its outcome."""
     number = contact.c.number
     these = number >= bindparam("start"), number < bindparam("stop"), status_at(step.step).is_(None)
-    read = reader(engine, _contacts(run, *these).limit(piece))
+    read = reader(database, _contacts(run, *these).limit(piece))
     first = numbers.start
     while first < numbers.stop:
-        with reading(engine) as connection:
+        with reading(database) as connection:
             rows = read(connection, {"start": first, "stop": numbers.stop})
             found = _with_outputs(connection, run, earlier, rows)
         yield found
@@ -115,7 +115,7 @@ HUNDRED = 100
 
 
 def _left_over(
-    engine: Engine,
+    database: Engine,
     run: RunRecord,
     step: StepRecord,
     earlier: Sequence[StepRecord],
@@ -124,14 +124,14 @@ def _left_over(
 ) -> Iterator[list[PendingContact]]:
     """The same where most have their outcome: they are sooner counted than asked for one by one."""
     incomplete = _incomplete(run, step)
-    read = reader(engine, _contacts(run, contact.c.number.in_(bindparam("numbers", expanding=True))))
+    read = reader(database, _contacts(run, contact.c.number.in_(bindparam("numbers", expanding=True))))
     for first in range(numbers.start, numbers.stop, WINDOW):
         window = range(first, min(first + WINDOW, numbers.stop))
-        with reading(engine) as connection:
+        with reading(database) as connection:
             hundreds = connection.execute(incomplete, {"start": window.start, "stop": window.stop}).all()
         left = [number for first, done in hundreds for number in _missing(first, done, window)]
         for at in range(0, len(left), piece):
-            with reading(engine) as connection:
+            with reading(database) as connection:
                 rows = read(connection, {"numbers": left[at : at + piece]})
                 found = _with_outputs(connection, run, earlier, rows)
             yield found

@@ -22,11 +22,11 @@ Read = Callable[[Connection, Mapping[str, Any]], list[tuple[int, str]]]
 RECORD, UNIT = "\x1e", "\x1f"
 
 
-def reader(engine: Engine, rows: Select[int, str]) -> Read:
+def reader(database: Engine, rows: Select[int, str]) -> Read:
     """How to read the rows of a statement, in the order of their numbers.
 
     Args:
-        engine: The database.
+        database: The database.
         rows: Each a number and JSON.
 
     Returns:
@@ -44,7 +44,7 @@ def reader(engine: Engine, rows: Select[int, str]) -> Read:
             return by_row(connection, parameters)
         return found if len(found) == count else by_row(connection, parameters)
 
-    if not works_in_process(engine):
+    if not works_in_process(database):
         return by_row
     number, text = rows.subquery().c
     record = cast(number, Text).concat(UNIT).concat(text)

@@ -101,7 +101,7 @@ _COLUMNS = [runs.c["run" if field.name == "key" else field.name] for field in fi
 
 
 def begin_run(
-    engine: Engine,
+    database: Engine,
     *,
     run_id: str,
     campaign: str,
@@ -118,7 +118,7 @@ def begin_run(
     is of it is deleted, and the status is `snapshotting` again.
 
     Args:
-        engine: The database.
+        database: The database.
         run_id: The id that people see.
         campaign: The campaign's name.
         workspace: The workspace's name.
@@ -138,35 +138,35 @@ def begin_run(
         "simulate": simulate,
         "include_unsubscribed": include_unsubscribed,
     }
-    with writing(engine) as connection:
+    with writing(database) as connection:
         _insert_if_new(connection, {"run_id": run_id, "source": source, **asked})
         former = _one(connection, _select().where(runs.c.run_id == run_id).with_for_update())
         _refuse_another(former, asked)
         refuse_other_holder(connection, run_id, dead)
         run = _begin_execution(connection, former, source, holder)
     if not run.batches:
-        delete_contacts(engine, run.key, run.execution)
+        delete_contacts(database, run.key, run.execution)
     return run
 
 
-def find_run(engine: Engine, run_id: str) -> RunRecord | None:
+def find_run(database: Engine, run_id: str) -> RunRecord | None:
     """The run of an id, or None."""
-    with reading(engine) as connection:
+    with reading(database) as connection:
         row = connection.execute(_select().where(runs.c.run_id == run_id)).one_or_none()
     return _record(row) if row else None
 
 
-def find_run_by_prefix(engine: Engine, prefix: str) -> RunRecord | None:
+def find_run_by_prefix(database: Engine, prefix: str) -> RunRecord | None:
     """The run whose id is, or alone begins with, `prefix`; or None.
 
     Raises:
         LeadpushError: if several begin with it.
     """
-    with reading(engine) as connection:
+    with reading(database) as connection:
         begins = runs.c.run_id.startswith(prefix, autoescape=True)
         rows = connection.execute(_select().where(begins).order_by(runs.c.run.desc()).limit(10)).all()
     found = [_record(row) for row in rows]
-    whole = find_run(engine, prefix)
+    whole = find_run(database, prefix)
     if whole or not found:
         return whole
     if len(found) > 1:
@@ -174,23 +174,25 @@ def find_run_by_prefix(engine: Engine, prefix: str) -> RunRecord | None:
     return found[0]
 
 
-def list_runs(engine: Engine, limit: int | None = 50, *, before: RunRecord | None = None) -> list[RunRecord]:
+def list_runs(
+    database: Engine, limit: int | None = 50, *, before: RunRecord | None = None
+) -> list[RunRecord]:
     """The runs, the latest first.
 
     Args:
-        engine: The database.
+        database: The database.
         limit: How many; None for all.
         before: Those of this run's campaign that began before it.
     """
     statement = _select().order_by(runs.c.run.desc()).limit(limit)
     if before is not None:
         statement = statement.where(runs.c.campaign == before.campaign, runs.c.run < before.key)
-    with reading(engine) as connection:
+    with reading(database) as connection:
         return [_record(row) for row in connection.execute(statement)]
 
 
 def finish_run(
-    engine: Engine,
+    database: Engine,
     key: int,
     status: Literal["finished", "stopped"],
     state: str,
@@ -199,7 +201,7 @@ def finish_run(
     """Note how an execution ended.
 
     Args:
-        engine: The database.
+        database: The database.
         key: The run's key.
         status: Whether it came to its end.
         state: The name of its final state.
@@ -208,7 +210,7 @@ def finish_run(
     Raises:
         RunBusy: if a later execution has begun.
     """
-    with writing(engine) as connection:
+    with writing(database) as connection:
         if execution is not None:
             hold_execution(connection, key, execution)
         ended = {"status": status, "state": state, "finished_at": now()}

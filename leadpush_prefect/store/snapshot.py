@@ -28,12 +28,12 @@ AUTOMATIC_BATCH_SIZE = 2000
 
 IN_THREADS, IN_PROCESSES = 8, 24
 """How many batches at most, where nobody says how many. Each is a task run for every step, which costs Prefect's server
-30 ms, and a flow run's graph of more than 100 of them shows nothing. Threads of one process share one engine and
+30 ms, and a flow run's graph of more than 100 of them shows nothing. Threads of one process share one database and
 gain nothing by more of them; processes do."""
 
 
 def snapshot(
-    engine: Engine,
+    database: Engine,
     run: RunRecord,
     contacts: Iterable[ContactRow],
     *,
@@ -48,7 +48,7 @@ def snapshot(
     written. Where the run has its snapshot from an earlier execution, the contacts are not read.
 
     Args:
-        engine: The database.
+        database: The database.
         run: The run, as `begin_run` gave it.
         contacts: The audience, streamed.
         batches: How many; 0 for one per 2,000 contacts. Never more than there are contacts.
@@ -67,10 +67,10 @@ def snapshot(
         return run
     try:
         read_at = now()
-        counted = _write_all(engine, run, contacts)
+        counted = _write_all(database, run, contacts)
         if consent and consent.found:
-            _correct(engine, run, counted)
-        _refuse_namesakes(engine, run)
+            _correct(database, run, counted)
+        _refuse_namesakes(database, run)
         count, size = batches_for(counted.contacts, batches, most)
         whole = replace(
             run,
@@ -84,13 +84,13 @@ def snapshot(
             consent=consent.describe() if consent else NO_CONSENT_COLUMN,
             consent_at=read_at,
         )
-        _make_it_count(engine, whole)
+        _make_it_count(database, whole)
         return whole
     except RunBusy:
         raise  # what is there belongs to the other execution
     except BaseException:
         with suppress(SQLAlchemyError, RunBusy):  # whatever is left, the next execution deletes
-            delete_contacts(engine, run.key, run.execution)
+            delete_contacts(database, run.key, run.execution)
         raise
 
 
@@ -121,10 +121,10 @@ class _Counted:
     first_without_column: int = 0  # so many at the beginning: no row had a consent column yet
 
 
-def _write_all(engine: Engine, run: RunRecord, contacts: Iterable[ContactRow]) -> _Counted:
+def _write_all(database: Engine, run: RunRecord, contacts: Iterable[ContactRow]) -> _Counted:
     counted = _Counted()
     for piece in _pieces(contacts):
-        _write_piece(engine, run, counted.contacts, piece)
+        _write_piece(database, run, counted.contacts, piece)
         said = [row.consent for row in piece]
         silent = said.count(Consent.NO_ANSWER)
         counted.contacts += len(piece)
@@ -134,11 +134,11 @@ def _write_all(engine: Engine, run: RunRecord, contacts: Iterable[ContactRow]) -
     return counted
 
 
-def _correct(engine: Engine, run: RunRecord, counted: _Counted) -> None:
+def _correct(database: Engine, run: RunRecord, counted: _Counted) -> None:
     """Some rows had a consent column: those before them, which had none, gave no answer."""
     silent = counted.first_without_column
     for first in range(0, silent, PIECE):
-        with writing(engine) as connection:
+        with writing(database) as connection:
             hold_execution(connection, run.key, run.execution)
             deny_contacts(connection, run.key, range(first, min(first + PIECE, silent)))
     counted.unsubscribed += silent
@@ -151,16 +151,16 @@ def _pieces(contacts: Iterable[ContactRow]) -> Iterator[list[ContactRow]]:
         yield piece
 
 
-def _write_piece(engine: Engine, run: RunRecord, first: int, piece: Sequence[ContactRow]) -> None:
-    with writing(engine) as connection:
+def _write_piece(database: Engine, run: RunRecord, first: int, piece: Sequence[ContactRow]) -> None:
+    with writing(database) as connection:
         hold_execution(connection, run.key, run.execution)
         insert_contacts(connection, run.key, first, piece)
 
 
-def _refuse_namesakes(engine: Engine, run: RunRecord) -> None:
+def _refuse_namesakes(database: Engine, run: RunRecord) -> None:
     ours = contact.c.run == run.key
     ids = select(contact.c.contact_id).where(ours).group_by(contact.c.contact_id)
-    with reading(engine) as connection:
+    with reading(database) as connection:
         twice = connection.scalar(ids.having(func.count() > 1).limit(1))
         if twice is not None:
             where = select(contact.c.place).where(ours, contact.c.contact_id == twice)
@@ -168,7 +168,7 @@ def _refuse_namesakes(engine: Engine, run: RunRecord) -> None:
             raise AudienceInvalid(f"Two contacts have the id {twice}: {first} and {second}.")
 
 
-def _make_it_count(engine: Engine, whole: RunRecord) -> None:
+def _make_it_count(database: Engine, whole: RunRecord) -> None:
     names = (
         "status",
         "contacts",
@@ -180,7 +180,7 @@ def _make_it_count(engine: Engine, whole: RunRecord) -> None:
         "consent",
         "consent_at",
     )
-    with writing(engine) as connection:
+    with writing(database) as connection:
         hold_execution(connection, whole.key, whole.execution)
         values = {name: getattr(whole, name) for name in names}
         connection.execute(update(runs).where(runs.c.run == whole.key).values(values))

@@ -51,7 +51,7 @@ _STEPS = select(*_COLUMNS).where(steps.c.run == bindparam("key")).order_by(steps
 
 
 def declare_step(
-    engine: Engine,
+    database: Engine,
     run: RunRecord,
     *,
     node: str,
@@ -69,7 +69,7 @@ def declare_step(
     A step of an earlier execution keeps its number and takes the new definition.
 
     Args:
-        engine: The database.
+        database: The database.
         run: The run.
         node, output_key, kind, endpoint, condition, on_failure, definition: As in StepRecord.
         batch: A batch to claim for it at once, as by `claim_batch`.
@@ -80,7 +80,7 @@ def declare_step(
             conditional; or another owner has the batch.
         RunBusy: if another execution of the run has begun.
     """
-    with writing(engine) as connection:
+    with writing(database) as connection:
         hold_execution(connection, run.key, run.execution)
         known = _list(connection, run.key)
         former = next((step for step in known if step.node == node), None)
@@ -98,11 +98,11 @@ def declare_step(
     return number
 
 
-def claim_batch(engine: Engine, run: RunRecord, step: int, batch: int, owner: str) -> None:
+def claim_batch(database: Engine, run: RunRecord, step: int, batch: int, owner: str) -> None:
     """Take a batch for a step in this execution; the same owner may take it again.
 
     Args:
-        engine: The database.
+        database: The database.
         run: The run.
         step: The step's number.
         batch: The batch's number.
@@ -112,7 +112,7 @@ def claim_batch(engine: Engine, run: RunRecord, step: int, batch: int, owner: st
         StepRefused: if another owner has it.
         RunBusy: if another execution of the run has begun.
     """
-    with writing(engine) as connection:
+    with writing(database) as connection:
         hold_execution(connection, run.key, run.execution)
         _claim(connection, run, step, batch, owner)
 
@@ -129,9 +129,9 @@ def _claim(connection: Connection, run: RunRecord, step: int, batch: int, owner:
         raise _run_twice(_node(connection, run, step), batch)
 
 
-def list_steps(engine: Engine, run: RunRecord) -> list[StepRecord]:
+def list_steps(database: Engine, run: RunRecord) -> list[StepRecord]:
     """The steps of a run that any of its executions declared, by number."""
-    with reading(engine) as connection:
+    with reading(database) as connection:
         return _list(connection, run.key)
 
 

@@ -101,12 +101,12 @@ class RunSummary:
     withdrawn: int = 0
 
 
-def summarize(engine: Engine, run: RunRecord) -> RunSummary:
+def summarize(database: Engine, run: RunRecord) -> RunSummary:
     """Count a run's outcomes, in the database, whatever their number."""
-    steps = list_steps(engine, run)
+    steps = list_steps(database, run)
     summaries: list[StepSummary] = []
     stops: list[int] = []  # the steps so far at which failures have stopped contacts
-    with reading(engine) as connection:
+    with reading(database) as connection:
         for step in steps:
             summaries.append(_summary(connection, run, step, stops))
             stops += [step.step] if step.on_failure == "stop" and summaries[-1].failed else []
@@ -150,7 +150,7 @@ def _is_reached(run: RunRecord, step: StepSummary) -> bool:
     return reached + step.not_reached == run.reachable
 
 
-def unreached(engine: Engine, run: RunRecord) -> list[tuple[str, int, int]]:
+def unreached(database: Engine, run: RunRecord) -> list[tuple[str, int, int]]:
     """Contacts that have not reached a step, though no failure has stopped them: node, batch, how many.
 
     The steps are those of the run's last execution. If it declared none, the node is empty, and all contacts
@@ -158,9 +158,9 @@ def unreached(engine: Engine, run: RunRecord) -> list[tuple[str, int, int]]:
     """
     if not run.contacts:
         return []
-    steps = list_steps(engine, run)
+    steps = list_steps(database, run)
     missing: list[tuple[str, int, int]] = []
-    with reading(engine) as connection:
+    with reading(database) as connection:
         for step in live_steps(steps, run):
             missing += _missing(connection, run, step, steps)
         return missing if live_steps(steps, run) else _missing(connection, run, None, ())
@@ -216,12 +216,12 @@ def _summary(connection: Connection, run: RunRecord, step: StepRecord, stops: Se
 
 
 def _groups(
-    engine: Engine, run: RunRecord, statement: Select[*tuple[Any, ...]]
+    database: Engine, run: RunRecord, statement: Select[*tuple[Any, ...]]
 ) -> list[Row[*tuple[Any, ...]]]:
     """Groups of a step's outcomes; of a large run in several parts, side by side."""
 
     def of(first: int) -> Sequence[Row[*tuple[Any, ...]]]:
-        with reading(engine) as connection:
+        with reading(database) as connection:
             return connection.execute(statement, {"start": first, "stop": first + size}).all()
 
     size = max(PART, -(-run.contacts // PARTS))

@@ -39,11 +39,11 @@ __all__ = ["withdraw", "withdraw_unconfirmed", "withdrawn_among"]
 PIECE = 1000
 
 
-def withdraw(engine: Engine, run: RunRecord, numbers: Sequence[int], consent: str) -> RunRecord:
+def withdraw(database: Engine, run: RunRecord, numbers: Sequence[int], consent: str) -> RunRecord:
     """Note who of a run's contacts is not subscribed after all.
 
     Args:
-        engine: The database.
+        database: The database.
         run: The run, of this execution.
         numbers: The contacts' numbers.
         consent: Which columns said so.
@@ -51,7 +51,7 @@ def withdraw(engine: Engine, run: RunRecord, numbers: Sequence[int], consent: st
     Raises:
         RunBusy: if another execution of the run has begun.
     """
-    with writing(engine) as connection:
+    with writing(database) as connection:
         hold_execution(connection, run.key, run.execution)
         for at in range(0, len(numbers), PIECE):
             rows = [{"run": run.key, "number": number} for number in numbers[at : at + PIECE]]
@@ -60,13 +60,13 @@ def withdraw(engine: Engine, run: RunRecord, numbers: Sequence[int], consent: st
 
 
 def withdraw_unconfirmed(
-    engine: Engine, run: RunRecord, rows: Iterable[ContactRow], columns: ConsentColumns
+    database: Engine, run: RunRecord, rows: Iterable[ContactRow], columns: ConsentColumns
 ) -> RunRecord:
     """Note who of a run's contacts is gone from its audience or no longer subscribed there, in place of what was noted
     before. Nothing is changed until all of the audience is read.
 
     Args:
-        engine: The database.
+        database: The database.
         run: The run, of this execution.
         rows: The whole audience, read again.
         columns: Its consent columns, for what was found when the rows end.
@@ -76,7 +76,7 @@ def withdraw_unconfirmed(
         RunBusy: if another execution of the run has begun.
     """
     read_at = now()
-    with engine.connect() as connection:
+    with database.connect() as connection:
         with connection.begin():
             _now.create(connection)
         try:

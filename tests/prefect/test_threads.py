@@ -24,7 +24,7 @@ from leadpush_prefect import (
     fetch_api_data,
     render_template,
 )
-from leadpush_prefect.sending import dispatcher as engines
+from leadpush_prefect.sending import dispatcher as dispatchers
 from tests.prefect.running import run_flow
 from tests.server.raw_server import RawServer, Request, each, respond
 
@@ -82,15 +82,15 @@ def test_a_step_that_raises(acme: Workspace, api: RawServer, rows: Ask) -> None:
     assert rows("SELECT count(DISTINCT number) FROM leadpush_outcome") == [(90,)]
 
 
-def test_one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixteen threads that start together make one engine."""
-    monkeypatch.setattr(engines, "_engine", None)
+def test_one_dispatcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen threads that start together make one dispatcher."""
+    monkeypatch.setattr(dispatchers, "_dispatcher", None)
     barrier = threading.Barrier(16)
     made: list[Any] = []
 
     def make() -> None:
         barrier.wait()
-        made.append(engines.engine())
+        made.append(dispatchers.dispatcher())
 
     threads = [threading.Thread(target=make) for _ in range(16)]
     for thread in threads:
@@ -98,19 +98,19 @@ def test_one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     for thread in threads:
         thread.join()
     assert len(made) == 16
-    assert len({id(engine) for engine in made}) == 1
+    assert len({id(one) for one in made}) == 1
     made[0].shut_down()
     assert made[0].loop.is_closed()
 
 
-def test_an_engine_that_nobody_waits_for(monkeypatch: pytest.MonkeyPatch, acme: Workspace) -> None:
+def test_a_dispatcher_that_nobody_waits_for(monkeypatch: pytest.MonkeyPatch, acme: Workspace) -> None:
     """It ends all the same, and closes its connections: none is left for the collector to complain of."""
-    monkeypatch.setattr(engines, "_engine", None)
-    monkeypatch.setattr(engines, "SHUTDOWN_SECONDS", 0.0)
+    monkeypatch.setattr(dispatchers, "_dispatcher", None)
+    monkeypatch.setattr(dispatchers, "SHUTDOWN_SECONDS", 0.0)
     with RawServer(respond()) as server:
         context = CampaignContext(workspace=acme, campaign="c", contact={"_id": "7", "attributes": {}})
         assert ApiEndpoint(url=server.url).call(context) == {}
-        mine = engines.engine()
+        mine = dispatchers.dispatcher()
         mine.shut_down()
         mine._thread.join(10)
         assert mine.loop.is_closed()
@@ -236,9 +236,9 @@ def test_contacts_from_many_threads(acme: Workspace, api: RawServer) -> None:
 
 
 def test_a_request_that_cannot_be_prepared(acme: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever goes wrong inside the engine, nobody waits for ever: the contact fails with
+    """Whatever goes wrong inside the dispatcher, nobody waits for ever: the contact fails with
     unexpected_error."""
-    monkeypatch.setattr(engines.Engine, "transport", lambda self, target: 1 / 0)
+    monkeypatch.setattr(dispatchers.Dispatcher, "transport", lambda self, target: 1 / 0)
     endpoint = ApiEndpoint(url="https://a.example/")
     with pytest.raises(Exception, match="unexpected_error") as failed:
         endpoint.call(CampaignContext(workspace=acme, campaign="c", contact={"id": 1}))

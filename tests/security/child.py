@@ -48,7 +48,7 @@ PEOPLE = Audience.from_file(FOLDER / "people.csv")
 def log_all() -> None:
     """Have each logger say all that it can, on standard output."""
     logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, force=True)
-    for name in [*logging.root.manager.loggerDict, "sqlalchemy.engine.Engine.leadpush", "aiohttp.client"]:
+    for name in [*logging.root.manager.loggerDict, "sqlalchemy.engine.Dispatcher.leadpush", "aiohttp.client"]:
         logging.getLogger(name).setLevel(logging.DEBUG)
 
 

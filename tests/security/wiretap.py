@@ -18,7 +18,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from leadpush_prefect.sending import dispatcher as engine_module
-from leadpush_prefect.sending.dispatcher import Engine
+from leadpush_prefect.sending.dispatcher import Dispatcher
 
 __all__ = ["Wiretap", "tapped"]
 
@@ -37,7 +37,7 @@ class Wiretap:
             meanwhile, whatever the test does.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Dispatcher) -> None:
         self.names: dict[str, Sequence[str] | Sequence[Sequence[str]]] = {}
         self.others: list[str] = []
         self.ports: dict[str, int] = {}
@@ -101,7 +101,7 @@ class _Resolver(AbstractResolver):
 @contextmanager
 def tapped() -> Iterator[Wiretap]:
     """Tap this process, with an engine of its own: neither names nor connections are left from another test."""
-    own = Engine()
+    own = Dispatcher()
     wire = Wiretap(own)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", lambda sock, address: wire.connect(sock, address))
