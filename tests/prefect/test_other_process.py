@@ -14,9 +14,9 @@ from leadpush_prefect import (
     CampaignRun,
     RunStopped,
     Workspace,
-    open_runs,
     render_template,
 )
+from leadpush_prefect.runs import open_runs
 from leadpush_prefect.system.gc_freeze import spare_no_more
 
 

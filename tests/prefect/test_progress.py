@@ -14,7 +14,7 @@ from prefect import flow, task
 from sqlalchemy import Engine, text
 
 from leadpush_prefect import ApiEndpoint, Audience, Batch, CampaignRun, Workspace, fetch_api_data
-from leadpush_prefect.campaigns import batch as batch_module
+from leadpush_prefect.campaigns import outputs as batch_module
 from leadpush_prefect.reports import progress
 from tests.prefect.running import run_flow
 from tests.server.raw_server import RawServer, Request, each, respond

@@ -21,8 +21,8 @@ from leadpush_prefect import (
     RunBusy,
     Workspace,
     render_template,
-    run_lease,
 )
+from leadpush_prefect.runs import lease as run_lease
 from leadpush_prefect.store.database import writing
 from leadpush_prefect.store.holder import find_holder, move_heartbeat
 from leadpush_prefect.store.runs import find_run

@@ -25,8 +25,8 @@ from leadpush_prefect import (
     afetch_api_data,
     fetch_api_data,
     render_template,
-    run_report,
 )
+from leadpush_prefect.reports import artifacts as run_report
 from leadpush_prefect.reports.artifacts import report_key
 from tests.prefect.running import run_flow
 from tests.prefect.shown import artifacts, ask, events, eventually, flow_run_id, flush_events, versions
