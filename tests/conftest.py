@@ -13,7 +13,7 @@ settings.register_profile(
 )
 settings.load_profile("here")
 
-pytest_plugins = ["tests.databases"]
+pytest_plugins = ["tests.support.databases"]
 
 # Before Prefect is imported: whatever the user is logged into stays as it is, and nothing is reported to anybody.
 for _name in [name for name in os.environ if name.startswith("PREFECT_")]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
-from tests.browser.api import KEY, CustomerApi, audience_csv
-from tests.browser.site import REPOSITORY, Site, running_site
+from tests.support.campaign_api import KEY, CustomerApi, audience_csv
+from tests.support.prefect_site import REPOSITORY, Site, running_site
 
 LOGO = "https://raw.githubusercontent.com/leadpush/leadpush-prefect/main/docs/logo.png"
 NO_NOTES = "[data-sonner-toaster] { display: none }"

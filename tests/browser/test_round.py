@@ -7,10 +7,8 @@ from collections import Counter
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.api import KEY, CustomerApi
 from tests.browser.conftest import Shot
 from tests.browser.forms import fill_form, pick_block
-from tests.browser.site import Site
 from tests.browser.steps import (
     choose,
     create_block,
@@ -22,6 +20,8 @@ from tests.browser.steps import (
     save_block,
     submit_run,
 )
+from tests.support.campaign_api import KEY, CustomerApi
+from tests.support.prefect_site import Site
 
 URL = "{{ workspace.variables.api }}/customers/{{ contact.attributes.email }}/profile"
 HEADERS = '{"Authorization": "Bearer {{ secrets.api_key }}"}'

@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.forms import fill_form
-from tests.browser.site import Site, eventually
 from tests.browser.steps import open_deployment
+from tests.support.prefect_site import Site
+from tests.support.waiting import eventually
 
 AUDIENCE = {"$ref": {"block_document_slug": "leadpush-audience/customers"}}
 

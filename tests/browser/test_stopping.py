@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.api import CONTACTS, CustomerApi
 from tests.browser.steps import choose, expect_state, open_artifact, open_run_form, submit_run
+from tests.support.campaign_api import CONTACTS, CustomerApi
 
 ANSWERED = 10
 AT_ONCE = 16

@@ -6,9 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from leadpush_prefect import ApiEndpoint
-from tests.browser.api import KEY
-from tests.browser.site import Site
 from tests.browser.steps import create_block, switch_ui
+from tests.support.campaign_api import KEY
+from tests.support.prefect_site import Site
 
 FIELDS = {
     "leadpush-workspace": ["UUID", "Variables", "Sample contact", "Allowed networks", "Database"],

@@ -9,7 +9,7 @@ import pytest
 from leadpush_prefect import Audience, CampaignRun, Workspace
 from leadpush_prefect.cli import main
 from leadpush_prefect.errors import RunIncomplete
-from tests.server.raw_server import RawServer, respond
+from tests.support.raw_server import RawServer, respond
 
 Run = Callable[..., tuple[int, str, str]]
 

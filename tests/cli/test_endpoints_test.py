@@ -12,7 +12,7 @@ from prefect.types import SecretDict
 from leadpush_prefect import ApiEndpoint, Audience, Workspace
 from leadpush_prefect.cli import main
 from leadpush_prefect.flows import endpoint_test
-from tests.server.raw_server import RawServer, echo, mute
+from tests.support.raw_server import RawServer, echo, mute
 
 Run = Callable[..., tuple[int, str]]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +14,8 @@ from prefect.flow_engine import run_flow
 
 from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetch_api_data
 from leadpush_prefect.cli import main
-from tests.server.raw_server import RawServer, respond
+from tests.support.raw_server import RawServer, respond
+from tests.support.waiting import eventually
 
 NAME = "pausable/automation"
 AUTOMATION = f"Pause {NAME} when an endpoint keeps failing"
@@ -68,14 +68,6 @@ def run_deployed(client: SyncPrefectClient, deployment: Any, contacts: int) -> N
     created: FlowRun = client.create_flow_run_from_deployment(deployment, parameters={"contacts": contacts})
     engine: Any = run_flow
     engine(pausable, flow_run=created, return_type="state")
-
-
-def eventually(ask: Callable[[], Any], seconds: float = 60) -> Any:
-    """The first answer that is true."""
-    deadline = time.monotonic() + seconds
-    while not (answer := ask()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return answer
 
 
 def test_a_failing_endpoint_pauses_the_deployment(

@@ -7,9 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,15 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelling
 from sqlalchemy import create_engine, text
 
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.raw_server import RawServer, Request, each, respond
+from tests.support.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
 CONTACTS, AT_ONCE, ANSWERED = 60, 4, 20
 CAMPAIGN = """
 from prefect import flow
 from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetch_api_data
+from tests.support.waiting import eventually
 
 @flow
 def cancelled_and_retried(url: str):
@@ -94,14 +95,6 @@ def served(tmp_path: Path, home: Path) -> Iterator[None]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
-
-
-def eventually(ask: Callable[[], Any], seconds: float = 60) -> Any:
-    """The first answer that is true."""
-    deadline = time.monotonic() + seconds
-    while not (answer := ask()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return answer
 
 
 def start(client: SyncPrefectClient, server: RawServer) -> Any:

@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,8 @@ from leadpush_prefect import LeadpushError
 from leadpush_prefect.definitions.apply import apply_definitions
 from leadpush_prefect.definitions.read import read_definitions
 from leadpush_prefect.deployments.serving import read_deployments
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.raw_server import RawServer, Request, each, respond
+from tests.support.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -58,14 +58,6 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "PREFECT_HOME": str(tmp_path / "home"),
         "LEADPUSH_CAMPAIGNS": str(REPOSITORY),
     }
-
-
-def eventually(ask: Callable[[], Any], seconds: float = 60) -> Any:
-    """The first answer that is true."""
-    deadline = time.monotonic() + seconds
-    while not (answer := ask()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return answer
 
 
 def deployment(client: SyncPrefectClient, name: str) -> DeploymentResponse | None:

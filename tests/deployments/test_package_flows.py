@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +15,11 @@ from prefect.settings import PREFECT_API_URL
 
 from leadpush_prefect import ApiEndpoint, Workspace
 from leadpush_prefect.deployments.serving import read_deployments
-from tests.server.raw_server import RawServer, respond
+from tests.support.raw_server import RawServer, respond
+from tests.support.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
 NAMES = {"test-api-endpoint", "api-endpoints"}
-
-
-def eventually(ask: Callable[[], Any], seconds: float = 120) -> Any:
-    """The first answer that is true."""
-    deadline = time.monotonic() + seconds
-    while not (answer := ask()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return answer
 
 
 def test_deployments(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,9 @@ from prefect.states import Cancelling
 from sqlalchemy import create_engine, text
 
 from leadpush_prefect import ApiEndpoint, Audience, Workspace
-from tests.browser.api import CONTACTS, KEY, CustomerApi, audience_csv
-from tests.browser.site import BIN, REPOSITORY, eventually
+from tests.support.campaign_api import CONTACTS, KEY, CustomerApi, audience_csv
+from tests.support.prefect_site import BIN, REPOSITORY
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 

@@ -20,8 +20,8 @@ from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import metadata
 from leadpush_prefect.store.upgrade import VERSION_TABLE
-from tests.databases import POSTGRESQL
-from tests.store.store_helpers import FAILED, declare, started
+from tests.support.databases import POSTGRESQL
+from tests.support.store import FAILED, declare, started
 
 PAGE = (Path(__file__).parents[2] / "docs/database.md").read_text("utf-8")
 GRANT, *QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)

@@ -14,7 +14,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL
 from sqlalchemy import create_engine, text
 
-from tests.databases import empty_database
+from tests.support.databases import empty_database
 
 CHILD = Path(__file__).with_name("child.py")
 Start = Callable[..., "subprocess.Popen[str]"]

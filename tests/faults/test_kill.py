@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.databases import POSTGRESQL
 from tests.faults.conftest import Start
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.databases import POSTGRESQL
+from tests.support.raw_server import RawServer, Request, each, respond
 
 pytestmark = pytest.mark.parametrize(
     "url", [pytest.param("sqlite", marks=pytest.mark.faults), POSTGRESQL], indirect=True

@@ -12,7 +12,7 @@ from prefect.settings import PREFECT_HOME, temporary_settings
 from prefect.task_runners import ProcessPoolTaskRunner
 
 from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetch_api_data, render_template
-from tests.server.raw_server import RawServer, respond
+from tests.support.raw_server import RawServer, respond
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 

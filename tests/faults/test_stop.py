@@ -21,7 +21,7 @@ from prefect.states import Cancelling
 
 from tests.faults.child import CONCURRENCY
 from tests.faults.conftest import Start
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.raw_server import RawServer, Request, each, respond
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +13,8 @@ from sqlalchemy import create_engine, text
 
 from tests.faults.child import CONCURRENCY
 from tests.faults.conftest import Start
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.raw_server import RawServer, Request, each, respond
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -82,13 +82,6 @@ def check_all_stored(look: Ask) -> None:
         "SELECT step, count(*), min(status), max(status) FROM leadpush_outcome GROUP BY 1 ORDER BY 1"
     )
     assert found == [(0, CONTACTS, 1, 1), (1, CONTACTS, 1, 1)]
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def wait_until_held_up(gate: Gate, look: Ask) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine
 
 from leadpush_prefect import Workspace
 from leadpush_prefect.store.database import open_database, reading
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.raw_server import RawServer, Request, each, respond
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -31,8 +31,8 @@ from leadpush_prefect import (
     render_template,
 )
 from leadpush_prefect.store.database import open_database
-from tests.prefect.running import on_database, run_flow, threads
-from tests.server.raw_server import RawServer
+from tests.support.flows import on_database, run_flow, threads
+from tests.support.raw_server import RawServer
 
 Ask = Callable[[str], list[tuple[object, ...]]]
 OUTCOMES = "SELECT step, status, count(*) FROM leadpush_outcome GROUP BY 1, 2 ORDER BY 1, 2"

@@ -16,8 +16,8 @@ from prefect.types import SecretDict
 
 from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetch_api_data
 from leadpush_prefect.flows import endpoint_test, endpoints_overview
-from tests.prefect.running import run_flow
-from tests.server.raw_server import Handler, RawServer, echo, mute, respond
+from tests.support.flows import run_flow
+from tests.support.raw_server import Handler, RawServer, echo, mute, respond
 
 SECRET = "s3cr3t-k3y"
 

@@ -21,9 +21,10 @@ from leadpush_prefect.model.outcome import Failure, Outcome, Status
 from leadpush_prefect.runs import events as module
 from leadpush_prefect.runs import open_runs
 from leadpush_prefect.runs.events import EndpointHealth
-from tests.prefect.running import run_flow
-from tests.prefect.shown import ask, events, eventually, flow_run_id, flush_events
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.flows import run_flow
+from tests.support.raw_server import RawServer, Request, each, respond
+from tests.support.shown import ask, events, flow_run_id, flush_events
+from tests.support.waiting import eventually
 
 ENDPOINT = "events-profile"
 

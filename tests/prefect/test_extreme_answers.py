@@ -29,8 +29,8 @@ from leadpush_prefect.reports.export import export_run
 from leadpush_prefect.store.database import open_database
 from leadpush_prefect.store.runs import find_run
 from leadpush_prefect.text.json_text import MAX_DEPTH, to_json
-from tests.prefect.running import on_database, run_flow
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.flows import on_database, run_flow
+from tests.support.raw_server import RawServer, Request, each, respond
 
 DEEP = "[" * (MAX_DEPTH - 1) + "1.10" + "]" * (MAX_DEPTH - 1)
 VALUES = [

@@ -14,10 +14,11 @@ from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetc
 from leadpush_prefect.errors import BlockInvalid
 from leadpush_prefect.model.config import WorkspaceConfig
 from leadpush_prefect.text.display import visible
-from tests.prefect.running import run_flow
-from tests.prefect.shown import ask, events, eventually, flow_run_id, flush_events
-from tests.security.needles import Searched
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.flows import run_flow
+from tests.support.needles import Searched
+from tests.support.raw_server import RawServer, Request, each, respond
+from tests.support.shown import ask, events, flow_run_id, flush_events
+from tests.support.waiting import eventually
 
 ENDPOINT = "hostile-names"
 SECRET = "hst-9c'41d7/e2"

@@ -38,8 +38,8 @@ from leadpush_prefect.blocks.loading import load_block
 from leadpush_prefect.campaigns.task import CampaignTask
 from leadpush_prefect.testing import use_transport
 from tests.prefect.conftest import profile
-from tests.prefect.running import run_flow
-from tests.server.raw_server import RawServer, each
+from tests.support.flows import run_flow
+from tests.support.raw_server import RawServer, each
 
 NEVER = "https://never.example/"
 
@@ -141,7 +141,7 @@ async def test_sync_task_on_a_loop_refuses(endpoint: ApiEndpoint, api: RawServer
 
 async def test_cancelling_stops_the_request(acme: Workspace) -> None:
     """A cancelled task's request ends: the server sees the client go."""
-    from tests.server.raw_server import mute
+    from tests.support.raw_server import mute
 
     with RawServer(mute) as server:
         endpoint = ApiEndpoint(url=server.url, max_attempts=1)

@@ -16,8 +16,8 @@ from sqlalchemy import Engine, text
 from leadpush_prefect import ApiEndpoint, Audience, Batch, CampaignRun, Workspace, fetch_api_data
 from leadpush_prefect.campaigns import outputs as batch_module
 from leadpush_prefect.reports import progress
-from tests.prefect.running import run_flow
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.flows import run_flow
+from tests.support.raw_server import RawServer, Request, each, respond
 
 LINE = re.compile(
     r"(?:profile|score) ([\d,]+) of ([\d,]+)(?: \(([\d,]+) failed\))?; ([\d,]+) per second(?:, about [\d:]+ left)?"

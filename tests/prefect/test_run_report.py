@@ -28,9 +28,10 @@ from leadpush_prefect import (
 )
 from leadpush_prefect.reports import artifacts as run_report
 from leadpush_prefect.reports.artifacts import report_key
-from tests.prefect.running import run_flow
-from tests.prefect.shown import artifacts, ask, events, eventually, flow_run_id, flush_events, versions
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.flows import run_flow
+from tests.support.raw_server import RawServer, Request, each, respond
+from tests.support.shown import artifacts, ask, events, flow_run_id, flush_events, versions
+from tests.support.waiting import eventually
 
 EMAIL, NAME, SECRET = "planted.person@example.com", "Plantagenet", "s3cr3t-planted-key"
 

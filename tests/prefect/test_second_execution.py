@@ -20,8 +20,8 @@ from leadpush_prefect import (
     render_template,
 )
 from leadpush_prefect.store.database import open_database
-from tests.prefect.running import on_database, run_flow
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.flows import on_database, run_flow
+from tests.support.raw_server import RawServer, Request, each, respond
 
 Ask = Callable[[str], list[tuple[object, ...]]]
 

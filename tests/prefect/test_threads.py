@@ -25,8 +25,8 @@ from leadpush_prefect import (
     render_template,
 )
 from leadpush_prefect.sending import dispatcher as dispatchers
-from tests.prefect.running import run_flow
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.flows import run_flow
+from tests.support.raw_server import RawServer, Request, each, respond
 
 Ask = Callable[[str], list[tuple[object, ...]]]
 

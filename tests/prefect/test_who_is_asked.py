@@ -40,8 +40,8 @@ from leadpush_prefect.store.exports import contact_outcomes
 from leadpush_prefect.store.runs import find_run
 from leadpush_prefect.store.schema import contact as contacts
 from leadpush_prefect.store.schema import run as runs
-from tests.prefect.running import on_database, run_flow
-from tests.server.raw_server import RawServer, respond
+from tests.support.flows import on_database, run_flow
+from tests.support.raw_server import RawServer, respond
 
 Row = dict[str, Any]
 YES_NO = "true", "no", "", "YES", "0", None, "n", "1"

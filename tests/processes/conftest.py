@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,12 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy import URL, create_engine, text
 
+from tests.support.waiting import eventually
+
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 KEY = "demo-key-4f9a1c"
 Ask = Callable[[str], list[tuple[Any, ...]]]
-
-
-def eventually(ask: Callable[[], Any], seconds: float = 60) -> Any:
-    """The first answer that is true."""
-    deadline = time.monotonic() + seconds
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.1)
-    return answer
 
 
 @pytest.fixture(scope="session")

@@ -22,10 +22,11 @@ from pydantic import SecretStr
 from sqlalchemy import URL
 
 from leadpush_prefect import ApiEndpoint, Workspace
-from tests.processes.conftest import Ask, eventually
-from tests.security.needles import Searched
-from tests.security.planted import PASSWORD, SECRETS, answer, database_text
-from tests.server.raw_server import RawServer, Request, each
+from tests.processes.conftest import Ask
+from tests.support.needles import Searched
+from tests.support.planted import PASSWORD, SECRETS, answer, database_text
+from tests.support.raw_server import RawServer, Request, each
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240)]
 

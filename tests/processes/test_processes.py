@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.processes.conftest import REPOSITORY, Ask, Start, eventually, processes_of, write_audience
+from tests.processes.conftest import REPOSITORY, Ask, Start, processes_of, write_audience
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240)]
 

@@ -14,7 +14,7 @@ import uvloop
 from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
 from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
-from tests.server.raw_server import Handler, RawServer, Reader
+from tests.support.raw_server import Handler, RawServer, Reader
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,

@@ -23,7 +23,7 @@ from leadpush_prefect.errors import StepRefused
 from leadpush_prefect.model.config import EndpointConfig
 from leadpush_prefect.model.step import Step
 from leadpush_prefect.templates import HEADER, TEXT, URL, TemplateFailed
-from tests.unit.rendering import DATA, holds, render, render_json
+from tests.support.rendering import DATA, holds, render, render_json
 
 PARTS = 4
 

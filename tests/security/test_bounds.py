@@ -11,7 +11,7 @@ from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Reason, 
 from leadpush_prefect.sending.client import fetch_one
 from leadpush_prefect.text.json_text import from_json, to_json
 from leadpush_prefect.text.projection import keep_paths, kept
-from tests.server.raw_server import RawServer, respond
+from tests.support.raw_server import RawServer, respond
 
 SIZE = 10_000_000
 

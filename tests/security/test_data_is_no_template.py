@@ -16,7 +16,7 @@ from leadpush_prefect.model.config import EndpointConfig, WorkspaceConfig
 from leadpush_prefect.model.step import Step
 from leadpush_prefect.templates import TEXT, TemplateFailed, compile_condition
 from leadpush_prefect.text.json_text import from_json, to_json
-from tests.unit.rendering import DATA, render
+from tests.support.rendering import DATA, render
 
 SECRET = "the-secret"
 

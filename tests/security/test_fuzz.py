@@ -36,7 +36,7 @@ from leadpush_prefect.text.projection import keep_paths
 from tests.security.fuzzing import fuzz, long_enough
 from tests.security.json_catalogue import CATALOGUE, Verdict
 from tests.security.random_templates import expressions, sources
-from tests.server.raw_server import RawServer, Reader, mute
+from tests.support.raw_server import RawServer, Reader, mute
 
 TEMPLATE_REASONS = {Reason.TEMPLATE_MISSING, Reason.TEMPLATE_INVALID, Reason.TEMPLATE_TOO_LARGE}
 

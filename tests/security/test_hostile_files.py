@@ -38,7 +38,7 @@ from leadpush_prefect.store.database import open_database
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.snapshot import snapshot
 from leadpush_prefect.text.display import visible
-from tests.store.store_helpers import begin, declare
+from tests.support.store import begin, declare
 
 READERS = {"csv": read_csv, "jsonl": read_jsonl}
 

@@ -27,8 +27,8 @@ from leadpush_prefect.store.runs import find_run, list_runs
 from leadpush_prefect.store.schema import metadata
 from leadpush_prefect.store.snapshot import snapshot
 from leadpush_prefect.system.process_identity import describe_process, has_ended
-from tests.databases import forget_engines
-from tests.store.store_helpers import FAILED, begin, declare
+from tests.support.databases import forget_engines
+from tests.support.store import FAILED, begin, declare
 
 Run = Callable[..., tuple[int, str]]
 

@@ -15,7 +15,7 @@ from leadpush_prefect import ApiEndpoint, Workspace
 from leadpush_prefect.model.context import CampaignContext
 from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
 from tests.security.adversary import HEAD, LOOPBACK, LOOPS, all_closed, answer, ask, outcome, run
-from tests.server.raw_server import CERTIFICATE, Handler, RawServer, Reader, mute
+from tests.support.raw_server import CERTIFICATE, Handler, RawServer, Reader, mute
 
 POISON = answer(b'{"poison": 1}')
 

@@ -11,7 +11,7 @@ from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Workspac
 from leadpush_prefect.text.json_text import MAX_DEPTH, from_json, to_json
 from leadpush_prefect.text.pretty_json import pretty_json
 from tests.security.json_catalogue import CATALOGUE, DEPTH, Verdict
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.raw_server import RawServer, Request, each, respond
 
 SECTIONS = sorted({section for section, _, _ in CATALOGUE})
 

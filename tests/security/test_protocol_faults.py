@@ -33,7 +33,7 @@ from tests.security.adversary import (
     run,
     say,
 )
-from tests.server.raw_server import RawServer, Reader, mute
+from tests.support.raw_server import RawServer, Reader, mute
 
 OK = frozenset({"ok"})
 INVALID = frozenset({"protocol_error"})

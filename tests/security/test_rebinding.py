@@ -17,7 +17,7 @@ from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
 from leadpush_prefect.network.wire import RenderedRequest, TransportFailed
 from tests.security.calling import ANSWERED, REFUSED, called, failure
 from tests.security.wiretap import Wiretap
-from tests.server.raw_server import CERTIFICATE, RawServer, Reader, in_turn, respond
+from tests.support.raw_server import CERTIFICATE, RawServer, Reader, in_turn, respond
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -24,7 +24,7 @@ from leadpush_prefect.templates import (
     compile_template,
 )
 from tests.security.bombs import CASES, PARTS
-from tests.unit.rendering import DATA, failure, render
+from tests.support.rendering import DATA, failure, render
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,7 +75,7 @@ def test_where_the_recursion_limit_is_high(source: str) -> None:
     """A program that has raised Python's limit is not ended by a deep template."""
     code = (
         "import sys; sys.setrecursionlimit(10**6)\n"
-        "from tests.unit.rendering import failure\n"
+        "from tests.support.rendering import failure\n"
         "print(failure(sys.stdin.read()).reason)"
     )
     child = subprocess.run(

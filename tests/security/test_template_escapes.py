@@ -18,7 +18,7 @@ from leadpush_prefect.model.config import EndpointConfig
 from leadpush_prefect.model.step import Step
 from leadpush_prefect.templates import HEADER, TEXT, URL, TemplateFailed
 from leadpush_prefect.text.json_text import to_json
-from tests.unit.rendering import holds, render, render_json
+from tests.support.rendering import holds, render, render_json
 
 INSIDE = re.compile(
     r"<(class|function|module|built-in|bound|unbound|method|code|frame|generator|coroutine|async|property|slot|"

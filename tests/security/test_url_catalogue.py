@@ -21,7 +21,7 @@ from tests.security.url_catalogue import (
     Group,
 )
 from tests.security.wiretap import Wiretap
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.raw_server import RawServer, Request, each, respond
 
 pytestmark = pytest.mark.timeout(60)
 

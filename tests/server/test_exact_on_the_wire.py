@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Workspace
 from leadpush_prefect.errors import Reason
-from tests.server.raw_server import RawServer
+from tests.support.raw_server import RawServer
 
 SEED = int(os.environ.get("LEADPUSH_SEED", random.randrange(10**9)))
 TEXTS = 2_000

@@ -20,7 +20,7 @@ from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.outcome import Failure, Outcome
 from leadpush_prefect.sending.client import fetch_one
 from leadpush_prefect.text.json_text import MAX_DEPTH, to_json
-from tests.server.raw_server import RawServer, Reader, in_turn, mute, respond
+from tests.support.raw_server import RawServer, Reader, in_turn, mute, respond
 
 LOOPBACK = ["127.0.0.0/8"]
 SECRET = "s3cret/key+"

@@ -14,7 +14,7 @@ from leadpush_prefect.endpoints.redirects import RedirectRefused, redirected
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.wire import RenderedRequest
 from leadpush_prefect.text.redaction import Masker
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.raw_server import RawServer, Request, each, respond
 
 SECRET = "s3cret/key+"
 DONE = respond(b'{"plan": "pro"}')

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from leadpush_prefect import ApiEndpoint, CampaignContext, Workspace
-from tests.server.raw_server import RawServer
+from tests.support.raw_server import RawServer
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
 from leadpush_prefect.network.deadlines import Deadlines
 from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
-from tests.server.raw_server import CERTIFICATE, Handler, RawServer, Reader, in_turn, mute, respond
+from tests.support.raw_server import CERTIFICATE, Handler, RawServer, Reader, in_turn, mute, respond
 
 pytestmark = [
     pytest.mark.asyncio,

@@ -18,8 +18,8 @@ from leadpush_prefect.store import database as module
 from leadpush_prefect.store.bulk_insert import insert_rows
 from leadpush_prefect.store.database import open_database, reading, writing
 from leadpush_prefect.store.schema import SCHEMA_VERSION, claim, contact, metadata, schema
-from tests.databases import forget_engines
-from tests.store.store_helpers import begin, open_late
+from tests.support.databases import forget_engines
+from tests.support.store import begin, open_late
 
 
 def mode(path: Path) -> int:

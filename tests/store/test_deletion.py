@@ -13,7 +13,7 @@ from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.runs import RunRecord, list_runs
 from leadpush_prefect.store.schema import claim, contact, outcome, run, step
 from leadpush_prefect.store.steps import claim_batch
-from tests.store.store_helpers import FETCHED, declare, started
+from tests.support.store import FETCHED, declare, started
 
 
 def filled(database: Engine, run_id: str, contacts: int = 25) -> RunRecord:

@@ -4,7 +4,7 @@ from sqlalchemy import Engine
 
 from leadpush_prefect.store.endpoint_stats import EndpointStats, endpoint_stats
 from leadpush_prefect.store.outcomes import write_outcomes
-from tests.store.store_helpers import FAILED, FETCHED, SKIPPED, declare, started
+from tests.support.store import FAILED, FETCHED, SKIPPED, declare, started
 
 
 def test_calls_of_the_last_runs(database: Engine) -> None:

@@ -20,7 +20,7 @@ from leadpush_prefect.reports.export import export_run
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.snapshot import snapshot
-from tests.store.store_helpers import FAILED, SKIPPED, begin, declare, started
+from tests.support.store import FAILED, SKIPPED, begin, declare, started
 
 
 @pytest.fixture

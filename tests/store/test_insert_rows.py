@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from leadpush_prefect.store.bulk_insert import insert_rows
 from leadpush_prefect.store.database import open_database, reading, writing
 from leadpush_prefect.store.schema import contact, outcome
-from tests.databases import POSTGRESQL, empty_database
+from tests.support.databases import POSTGRESQL, empty_database
 
 Row = tuple[Any, ...]
 on_postgresql = pytest.mark.parametrize("url", [POSTGRESQL], indirect=True)

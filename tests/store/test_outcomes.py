@@ -10,7 +10,7 @@ from leadpush_prefect.model.outcome import Failure, Outcome, Status
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.pending import pending
-from tests.store.store_helpers import (
+from tests.support.store import (
     FAILED,
     FETCHED,
     SKIPPED,

@@ -13,7 +13,7 @@ from leadpush_prefect.model.outcome import Outcome, Status
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.pending import PendingContact, pending
 from leadpush_prefect.store.snapshot import snapshot
-from tests.store.store_helpers import (
+from tests.support.store import (
     FAILED,
     FETCHED,
     SKIPPED,

@@ -13,8 +13,8 @@ from prefect.settings import PREFECT_HOME, temporary_settings
 
 from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetch_api_data, render_template
 from leadpush_prefect.cli import main
-from tests.server.raw_server import RawServer, respond
-from tests.store.store_helpers import load_released
+from tests.support.raw_server import RawServer, respond
+from tests.support.store import load_released
 
 pytestmark = [
     # Prefect leaves its sockets to its server open when an event loop ends.

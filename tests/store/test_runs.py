@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.store.runs import batch_range, find_run, find_run_by_prefix, finish_run, list_runs
-from tests.store.store_helpers import begin, started
+from tests.support.store import begin, started
 
 
 def test_first_execution(database: Engine) -> None:

@@ -16,7 +16,7 @@ from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.runs import find_run
 from leadpush_prefect.store.schema import contact
 from leadpush_prefect.store.snapshot import IN_PROCESSES, IN_THREADS, batches_for, snapshot
-from tests.store.store_helpers import begin, row, started
+from tests.support.store import begin, row, started
 
 
 def count(database: Engine) -> int:
@@ -71,9 +71,9 @@ def test_read_once(database: Engine) -> None:
 
 def test_killed_half_way(url: str, database: Engine) -> None:
     """What a killed process left of a snapshot is deleted when the run begins again."""
-    script = f"from store_helpers import snapshot_for_ever; snapshot_for_ever({url!r})"
+    script = f"from tests.support.store import snapshot_for_ever; snapshot_for_ever({url!r})"
     process = subprocess.Popen(
-        [sys.executable, "-c", script], cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout
     with process, process.stdout as output:

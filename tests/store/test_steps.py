@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from leadpush_prefect.errors import Reason, RunBusy, StepRefused
 from leadpush_prefect.store.steps import claim_batch, list_steps
-from tests.store.store_helpers import begin, declare, started
+from tests.support.store import begin, declare, started
 
 
 def test_numbers_follow(database: Engine) -> None:

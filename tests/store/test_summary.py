@@ -8,7 +8,7 @@ from leadpush_prefect.model.outcome import Outcome, Status
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.snapshot import snapshot
 from leadpush_prefect.store.summary import percentile, summarize, unreached
-from tests.store.store_helpers import FAILED, FETCHED, SKIPPED, begin, declare, row, started
+from tests.support.store import FAILED, FETCHED, SKIPPED, begin, declare, row, started
 
 
 def test_counts(database: Engine) -> None:

@@ -17,8 +17,8 @@ from leadpush_prefect.store.database import open_database, reading, writing
 from leadpush_prefect.store.runs import list_runs
 from leadpush_prefect.store.schema import SCHEMA_VERSION, metadata
 from leadpush_prefect.store.upgrade import VERSION_TABLE
-from tests.databases import forget_engines
-from tests.store.store_helpers import imported_to_open, load_released, open_late
+from tests.support.databases import forget_engines
+from tests.support.store import imported_to_open, load_released, open_late
 
 VIEWS = ["leadpush_failures", "leadpush_outcomes", "leadpush_runs", "leadpush_steps"]
 

@@ -13,7 +13,7 @@ from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.summary import summarize
-from tests.store.store_helpers import FAILED, FETCHED, SKIPPED, declare, started
+from tests.support.store import FAILED, FETCHED, SKIPPED, declare, started
 
 VIEWS = ["leadpush_runs", "leadpush_steps", "leadpush_outcomes", "leadpush_failures"]
 

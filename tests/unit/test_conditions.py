@@ -8,7 +8,7 @@ import pytest
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.templates import TemplateFailed, compile_condition
-from tests.unit.rendering import DATA, holds
+from tests.support.rendering import DATA, holds
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.templates import FORM, HEADER, QUERY_VALUE, TEXT, URL
 from leadpush_prefect.templates.places import OTHER_BODY, Place
-from tests.unit.rendering import DATA, failure, lacks, refused, render, render_json
+from tests.support.rendering import DATA, failure, lacks, refused, render, render_json
 
 NASTY = [
     *(

@@ -11,7 +11,7 @@ import pytest
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.templates import TEXT, URL, TemplateFailed, compile_condition
-from tests.unit.rendering import DATA, failure, render
+from tests.support.rendering import DATA, failure, render
 
 QUICKLY = 3.0
 """Seconds of the processor; most take a fraction of one."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, RunIncomplete, Workspace, fetch_api_data
-from tests.server.raw_server import RawServer
+from tests.support.raw_server import RawServer
 
 
 @pytest.fixture(autouse=True)

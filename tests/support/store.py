@@ -71,7 +71,7 @@ def waiting(database: Engine, run: RunRecord, step: int, piece: int = 500) -> li
 def load_released(url: str, version: str) -> None:
     """Fill an empty database with what a released version of this package has left there."""
     address = make_url(url)
-    script = Path(__file__).parent / "released" / f"{version}.{address.get_backend_name()}.sql"
+    script = Path(__file__).parents[1] / "store" / "released" / f"{version}.{address.get_backend_name()}.sql"
     if address.get_backend_name() == "sqlite":
         Path(address.database or "").parent.mkdir()
     engine = create_engine(address)

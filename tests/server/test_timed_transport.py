@@ -15,7 +15,7 @@ from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.network.timed_transport import Phase, PhaseTransport
 from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
-from tests.server.raw_server import CERTIFICATE, Handler, RawServer, Reader, mute, respond
+from tests.support.raw_server import CERTIFICATE, Handler, RawServer, Reader, mute, respond
 
 LOOPBACK = tuple(parse_networks(["127.0.0.0/8"]))
 

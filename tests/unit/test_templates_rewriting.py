@@ -8,7 +8,7 @@ import pytest
 
 from leadpush_prefect.templates import FORM, HEADER, QUERY_VALUE, TEXT, compile_template
 from leadpush_prefect.templates.places import Place
-from tests.unit.rendering import DATA, failure, lacks, refused, render, render_json
+from tests.support.rendering import DATA, failure, lacks, refused, render, render_json
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,8 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import BlockDocument, FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
+
+from tests.support.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -127,15 +128,6 @@ def _running(command: list[str], home: Path, environment: dict[str, str]) -> Ite
         finally:
             process.terminate()
             process.wait(60)
-
-
-def eventually(ask: Callable[[], Any], seconds: float = 60) -> Any:
-    """The first answer that is true."""
-    deadline = time.monotonic() + seconds
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.2)
-    return answer
 
 
 def _is_up(url: str) -> bool:

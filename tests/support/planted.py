@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from tests.server.raw_server import Request, respond
+from tests.support.raw_server import Request, respond
 
 SECRETS = {
     "bearer": "brr-5e1f'07a9c4",

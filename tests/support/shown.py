@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -53,11 +51,3 @@ def flush_events() -> None:
     """Have the server write down the events that it has: it does so by twenties, or every five seconds."""
     for _ in range(20):
         emit_event("tests.flush", {"prefect.resource.id": "tests.flush"})
-
-
-def eventually(look: Callable[[], Any], seconds: float = 30) -> Any:
-    """The first true answer; what is shown takes a few seconds to arrive."""
-    deadline = time.monotonic() + seconds
-    while not (answer := look()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return answer

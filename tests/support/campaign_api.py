@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from tests.server.raw_server import RawServer, Request, each, respond
+from tests.support.raw_server import RawServer, Request, each, respond
 
 KEY = "browser-key-81c5"
 CONTACTS = 30

@@ -25,8 +25,8 @@ from leadpush_prefect import (
 from leadpush_prefect.reports.export import export_run
 from leadpush_prefect.store.database import open_database
 from leadpush_prefect.store.runs import find_run
-from tests.prefect.running import on_database, run_flow
-from tests.server.raw_server import RawServer, each, respond
+from tests.support.flows import on_database, run_flow
+from tests.support.raw_server import RawServer, each, respond
 
 KEEP = ["plan", "account.id", "orders.total"]
 ANSWER = (

@@ -1,0 +1,1 @@
+"""What tests of several rooms use: servers, databases, flows, and how to wait."""
