@@ -32,9 +32,9 @@ LOOKED_AT = 1000
 
 
 class Audience(CheckedBlock, Block):
-    """Whom a campaign is for. The column `subscribed` (true or false) says which contacts may be asked: an empty
-    cell means no, and the column may have another name, which the field Subscribed column or Unsubscribed column tells.
-    The contacts are the rows of a file or a query, and are streamed.
+    """Whom a campaign is for. The column `subscribed` (true or false) says which contacts may be asked; an empty cell
+    means no. If the column has another name, write it into Subscribed column, or into Unsubscribed column if it says the
+    opposite. The contacts are the rows of a file or a query.
 
     Attributes:
         path: A CSV or JSONL file.
@@ -85,8 +85,9 @@ class Audience(CheckedBlock, Block):
     subscribed: str = Field(
         default="",
         title="Subscribed column",
-        description="The column that says who may be asked: true or false, yes or no, 1 or 0; empty means no. Empty "
-        "here: the column subscribed, in any case. * if the audience has no such column and everybody may be asked.",
+        description="The column that says who may be asked: true or false, yes or no, 1 or 0; an empty cell means no. "
+        "If nothing is written here: the column subscribed, in any case. Write * if the audience has no such column "
+        "and everybody may be asked.",
     )
     unsubscribed: str = Field(
         default="",

@@ -33,7 +33,7 @@ def test_round(page: Page, site: Site, api: CustomerApi, shot: Shot) -> None:
     """A person gets from nothing to a campaign that has served everybody, and sees no secret on the way."""
     create_workspace(page, api, shot)
     create_endpoints(page, shot)
-    create_block(page, "Leadpush Audience", "customers", {"File": "customers.csv"})
+    create_audience(page, shot)
 
     open_run_form(page, "test-api-endpoint")
     pick_block(page, "endpoint", "customer-profile")
@@ -115,6 +115,15 @@ def create_endpoints(page: Page, shot: Shot) -> None:
     }
     create_block(page, "Leadpush API Endpoint", "pro-offers", offers)
     assert KEY not in page.content()
+
+
+def create_audience(page: Page, shot: Shot) -> None:
+    """The form says first who may be asked, before it asks where the contacts are."""
+    open_block_form(page, "Leadpush Audience", "customers")
+    expect(page.get_by_text("says which contacts may be asked")).to_be_visible()
+    fill_form(page, {"File": "customers.csv"})
+    shot("audience-form")
+    save_block(page)
 
 
 def run_campaign(page: Page, api: CustomerApi, shot: Shot) -> None:

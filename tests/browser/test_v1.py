@@ -13,7 +13,14 @@ from tests.support.prefect_site import Site
 FIELDS = {
     "leadpush-workspace": ["UUID", "Variables", "Sample contact", "Allowed networks", "Database"],
     "leadpush-api-endpoint": ["Workspace", "Method", "URL", "Headers", "Secrets", "Attempts"],
-    "leadpush-audience": ["File", "Database", "SQL query", "Id column"],
+    "leadpush-audience": [
+        "File",
+        "Database",
+        "SQL query",
+        "Id column",
+        "Subscribed column",
+        "Unsubscribed column",
+    ],
 }
 
 
