@@ -12,7 +12,8 @@ import sys
 
 from cyclopts import App
 
-from leadpush_prefect.cli import automations, blocks, demo, endpoints, runs, serve
+from leadpush_prefect.cli import automations, blocks, endpoints, runs, serve
+from leadpush_prefect.cli.demo import command as demo_command
 from leadpush_prefect.cli.output import print_error
 
 __all__ = ["app", "main"]
@@ -23,7 +24,7 @@ app = App(
     version_flags=["--version"],
     help_on_error=False,
 )
-app.command(demo.demo)
+app.command(demo_command.demo)
 app.command(endpoints.app)
 app.command(blocks.app)
 app.command(runs.app)

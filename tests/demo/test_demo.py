@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.demo import DEMO
+
 pytestmark = pytest.mark.demo
 
 REPOSITORY = Path(__file__).parents[2]
@@ -32,7 +34,7 @@ def test_demo(tmp_path: Path) -> None:
     ended = run_demo(tmp_path)
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    expected = json.loads((REPOSITORY / "demo" / "expected.json").read_text("utf-8"))
+    expected = json.loads((DEMO / "expected.json").read_text("utf-8"))
     assert "As expected: every failure, every message and the API's own count of requests." in ended.stdout
     for code in {*expected["failed"].values()}:
         assert code in ended.stdout
@@ -71,6 +73,6 @@ def test_demo_of_a_generated_audience(tmp_path: Path) -> None:
 
 def test_the_comparison_can_fail() -> None:
     """What differs from the expectation is named."""
-    from leadpush_prefect.cli.demo_run import _difference
+    from leadpush_prefect.cli.demo.comparison import difference
 
-    assert "1 differ: b is 3, not 2" == _difference({"a": 1, "b": 2}, {"a": 1, "b": 3})
+    assert "1 differ: b is 3, not 2" == difference({"a": 1, "b": 2}, {"a": 1, "b": 3})

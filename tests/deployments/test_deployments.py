@@ -27,6 +27,7 @@ from leadpush_prefect import LeadpushError
 from leadpush_prefect.definitions.apply import apply_definitions
 from leadpush_prefect.definitions.read import read_definitions
 from leadpush_prefect.deployments.serving import read_deployments
+from tests.support.demo import API_KEY, DEMO, demo_script
 from tests.support.raw_server import RawServer, Request, each, respond
 from tests.support.waiting import eventually
 
@@ -44,7 +45,7 @@ def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
 @pytest.fixture
 def api() -> Iterator[str]:
     """The demo's API."""
-    command = [sys.executable, str(REPOSITORY / "demo" / "api.py"), "--port", "0"]
+    command = demo_script("api", "--port", "0")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield process.stdout.readline().strip()
@@ -81,8 +82,8 @@ def test_serve(client: SyncPrefectClient, api: str, tmp_path: Path) -> None:
     """One process serves all campaigns; a run with `limit` and one for a contact's id complete; it ends on SIGTERM."""
     settings = {
         "LEADPUSH_DEMO_API": api,
-        "LEADPUSH_DEMO_KEY": "demo-key-4f9a1c",
-        "LEADPUSH_DEMO_AUDIENCE": str(REPOSITORY / "demo" / "audience.csv"),
+        "LEADPUSH_DEMO_KEY": API_KEY,
+        "LEADPUSH_DEMO_AUDIENCE": str(DEMO / "audience.csv"),
     }
     apply_definitions(read_definitions(REPOSITORY / "blocks", settings))
     command = [str(BIN / "leadpush"), "serve", "--file", str(REPOSITORY / "prefect.yaml")]

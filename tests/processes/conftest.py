@@ -15,18 +15,18 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy import URL, create_engine, text
 
+from tests.support.demo import API_KEY, DEMO, demo_script
 from tests.support.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-KEY = "demo-key-4f9a1c"
 Ask = Callable[[str], list[tuple[Any, ...]]]
 
 
 @pytest.fixture(scope="session")
 def api() -> Iterator[str]:
     """The demo's API, which counts its requests."""
-    command = [sys.executable, str(REPOSITORY / "demo" / "api.py"), "--port", "0"]
+    command = demo_script("api", "--port", "0")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield process.stdout.readline().strip()
@@ -72,8 +72,8 @@ def environment(api: str, store: URL, tmp_path_factory: pytest.TempPathFactory) 
         "PYTHONPATH": str(REPOSITORY),
         "STORE": store.render_as_string(hide_password=False),
         "LEADPUSH_DEMO_API": api,
-        "LEADPUSH_DEMO_KEY": KEY,
-        "LEADPUSH_DEMO_AUDIENCE": str(REPOSITORY / "demo" / "audience.csv"),
+        "LEADPUSH_DEMO_KEY": API_KEY,
+        "LEADPUSH_DEMO_AUDIENCE": str(DEMO / "audience.csv"),
     }
     command = [str(BIN / "prefect"), "server", "start", "--host", "127.0.0.1", "--port", port]
     with (
@@ -142,5 +142,5 @@ def processes_of(started: subprocess.Popen[str]) -> list[psutil.Process]:
 
 def write_audience(path: Path, count: int) -> None:
     """The demo's audience of so many contacts, as a file."""
-    script = [sys.executable, str(REPOSITORY / "demo" / "contacts.py"), "--count", str(count)]
+    script = demo_script("contacts", "--count", str(count))
     path.write_bytes(subprocess.run(script, check=True, capture_output=True).stdout)

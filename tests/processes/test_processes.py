@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.processes.conftest import REPOSITORY, Ask, Start, processes_of, write_audience
+from tests.processes.conftest import Ask, Start, processes_of, write_audience
+from tests.support.demo import demo_script
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240)]
@@ -78,7 +78,7 @@ def check_quiet(folder: Path) -> None:
 
 
 def expected(count: int) -> Any:
-    script = [sys.executable, str(REPOSITORY / "demo" / "make_expected.py"), "--count", str(count)]
+    script = demo_script("make_expected", "--count", str(count))
     return json.loads(subprocess.run(script, check=True, capture_output=True).stdout)
 
 

@@ -21,19 +21,19 @@ import jinja2
 import pytest
 import yaml
 
+from tests.support.demo import API_KEY, DEMO, demo_script
+
 ROOT = Path(__file__).parents[2]
-KEY = {"Authorization": "Bearer demo-key-4f9a1c"}
+KEY = {"Authorization": f"Bearer {API_KEY}"}
 CONTACTS = {
     row["id"]: row
-    for row in csv.DictReader(io.StringIO((ROOT / "demo/audience.csv").read_bytes().decode(), newline=""))
+    for row in csv.DictReader(io.StringIO((DEMO / "audience.csv").read_bytes().decode(), newline=""))
 }
-EXPECTED = json.loads((ROOT / "demo/expected.json").read_text("utf-8"))
+EXPECTED = json.loads((DEMO / "expected.json").read_text("utf-8"))
 
 
 def start_api() -> tuple[subprocess.Popen[str], str]:
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "demo/api.py"), "--port", "0"], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(demo_script("api", "--port", "0"), stdout=subprocess.PIPE, text=True)
     assert process.stdout
     return process, process.stdout.readline().strip()
 
@@ -119,7 +119,7 @@ def message_template() -> jinja2.Template:
 
 
 def output_of(script: str) -> bytes:
-    return subprocess.run([sys.executable, str(ROOT / script)], capture_output=True, check=True).stdout
+    return subprocess.run(demo_script(script), capture_output=True, check=True).stdout
 
 
 def test_profile_echoes_the_decoded_email(api: httpx.Client) -> None:
@@ -279,17 +279,32 @@ def test_api_ends_cleanly(signal_number: int) -> None:
 
 def test_committed_files_are_what_their_makers_make() -> None:
     """audience.csv and expected.json are generated, never edited."""
-    assert output_of("demo/contacts.py") == (ROOT / "demo/audience.csv").read_bytes()
-    assert output_of("demo/make_expected.py") == (ROOT / "demo/expected.json").read_bytes()
+    assert output_of("contacts") == (DEMO / "audience.csv").read_bytes()
+    assert output_of("make_expected") == (DEMO / "expected.json").read_bytes()
 
 
 def test_expected_is_worked_out_without_the_product() -> None:
-    """make_expected.py imports nothing of leadpush_prefect, so that its agreement means something."""
+    """make_expected.py imports nothing of the product but its own two files, so that its agreement means something."""
     program = (
-        "import sys; sys.path.insert(0, 'demo'); import make_expected; "
-        "sys.exit('leadpush_prefect' in sys.modules or 'jinja2' in sys.modules)"
+        "import sys, leadpush_prefect.cli; before = {*sys.modules}; import leadpush_prefect.cli.demo.make_expected; "
+        "assert 'jinja2' not in sys.modules; "
+        "print(*sorted(name for name in {*sys.modules} - before if name.startswith('leadpush_prefect')))"
     )
-    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+    command = [sys.executable, "-c", program]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    names = [f"leadpush_prefect.cli.demo.{name}" for name in ("contacts", "customers", "make_expected")]
+    assert names == printed.split()
+
+
+def test_the_demo_runs_the_repositorys_examples() -> None:
+    """The Blocks and the campaign that the package brings are those of blocks/ and flows/, byte for byte."""
+    examples = {path.relative_to(ROOT): path for path in (ROOT / "blocks").rglob("*.yaml")}
+    brought = {path.relative_to(DEMO): path for path in (DEMO / "blocks").rglob("*.yaml")}
+    assert examples.keys() == brought.keys()
+    for name, path in examples.items():
+        assert path.read_bytes() == brought[name].read_bytes(), name
+    campaign = Path("renewal_reminder.py")
+    assert (ROOT / "flows" / campaign).read_bytes() == (DEMO / campaign).read_bytes()
 
 
 def test_blocks_are_yaml_mappings_without_a_name() -> None:

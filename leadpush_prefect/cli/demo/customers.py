@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from contacts import AWKWARD, Contact, find_contact, pick
+from leadpush_prefect.cli.demo.contacts import AWKWARD, Contact, find_contact, pick
 
 __all__ = ["BEHAVIOUR", "Customer", "customer_of", "find_customer", "offers_json", "profile_json"]
 

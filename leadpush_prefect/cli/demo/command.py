@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from leadpush_prefect.cli.output import print_error, print_json, print_table, say, stdout
 
 if TYPE_CHECKING:
-    from leadpush_prefect.store.summary import RunSummary
+    from leadpush_prefect.cli.demo.run import DemoResult
 
 __all__ = ["demo"]
 
 SHOWN_MESSAGES = ("u000007", "u000101", "u000160", "u000001", "u000002", "u000004")
 """Quotes, emoji, right-to-left text; and ordinary ones for an audience that is too small for these."""
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def demo(*, contacts: int = 1000, home: Path | None = None, json: bool = False) -> int:
@@ -33,25 +30,19 @@ def demo(*, contacts: int = 1000, home: Path | None = None, json: bool = False) 
     json:
         Print JSON.
     """
-    if not (REPOSITORY / "demo" / "api.py").is_file():
-        print_error(
-            "The demo is part of the repository, not of the package. Clone it, and run the command there."
-        )
-        return 2
     if contacts < 1:
         print_error("--contacts must be 1 or more.")
         return 2
     home = (home or Path.home() / ".leadpush" / "demo").resolve()
     _use_home(home)
-    sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "demo")]
 
-    from leadpush_prefect.cli.demo_run import run_demo
+    from leadpush_prefect.cli.demo.run import run_demo
 
-    result = run_demo(REPOSITORY, home, contacts, str(uuid4()), quiet=json)
+    result = run_demo(home, contacts, str(uuid4()), quiet=json)
     if json:
         print_json(result.as_json())
     else:
-        _print(result.summary, result, home)
+        _print(result, home)
     return 1 if result.differences else 0
 
 
@@ -76,9 +67,10 @@ def _use_home(home: Path) -> None:
     os.chdir(home)  # a .env, prefect.toml or pyproject.toml of the current folder would set Prefect too
 
 
-def _print(summary: RunSummary, result: Any, home: Path) -> None:
+def _print(result: DemoResult, home: Path) -> None:
     from leadpush_prefect.reports.rows import FAILURE_COLUMNS, STEP_COLUMNS, failure_rows, headline, step_row
 
+    summary = result.summary
     stdout.print()
     print_table(STEP_COLUMNS, map(step_row, summary.steps), title=headline(summary))
     print_table(FAILURE_COLUMNS, failure_rows(summary))
@@ -86,9 +78,9 @@ def _print(summary: RunSummary, result: Any, home: Path) -> None:
         f"{result.seconds:,.1f} s: {result.contacts_per_second:,.0f} contacts per second", highlight=False
     )
     shown = [contact_id for contact_id in SHOWN_MESSAGES if contact_id in result.messages][:3]
-    for contact_id, message in ((contact_id, result.messages[contact_id]) for contact_id in shown):
+    for contact_id in shown:
         stdout.print(f"\n[bold]Message to {contact_id}[/]", highlight=False)
-        say(message, wrap=True)
+        say(result.messages[contact_id], wrap=True)
     stdout.print()
     if result.differences:
         print_error("It is not what it must be: " + "; ".join(result.differences[:10]))
@@ -96,9 +88,12 @@ def _print(summary: RunSummary, result: Any, home: Path) -> None:
         stdout.print(
             "[bold green]As expected[/]: every failure, every message and the API's own count of requests."
         )
+    _print_commands(summary.run_id[:8], shown[0] if shown else "ID", home)
+
+
+def _print_commands(run_id: str, contact_id: str, home: Path) -> None:
+    # `uv run` sets this one; without it, `leadpush` is on the user's path.
+    leadpush = "uv run leadpush" if "UV_RUN_RECURSION_DEPTH" in os.environ else "leadpush"
     stdout.print("\n[bold]Look on[/]")
-    for command in (
-        f"runs show {result.summary.run_id[:8]}",
-        f"runs show {result.summary.run_id[:8]} --contact {shown[0] if shown else 'ID'}",
-    ):
-        stdout.print(f"  PREFECT_HOME={home} uv run leadpush {command}", highlight=False, soft_wrap=True)
+    for command in (f"runs show {run_id}", f"runs show {run_id} --contact {contact_id}"):
+        stdout.print(f"  PREFECT_HOME={home} {leadpush} {command}", highlight=False, soft_wrap=True)

@@ -1,6 +1,6 @@
 """What a run of the demo must give, worked out without the product.
 
-    python demo/make_expected.py > demo/expected.json
+    python -m leadpush_prefect.cli.demo.make_expected > leadpush_prefect/cli/demo/expected.json
 
 Nothing of `leadpush_prefect` is imported here, and messages come from plain f-strings: if a run agrees with
 what this writes, two independent ways have led to the same 1,000 results.
@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from contacts import Contact, audience
-from customers import BEHAVIOUR, Customer, customer_of
+from leadpush_prefect.cli.demo.contacts import Contact, audience
+from leadpush_prefect.cli.demo.customers import BEHAVIOUR, Customer, customer_of
 
 # The endpoint customer-profile asks at most 3 times; only a 500 and a timeout are worth asking again.
 MAX_ATTEMPTS = 3

@@ -1,6 +1,6 @@
 """The demo's API: customer profiles and offers over real HTTP.
 
-    python demo/api.py --port 0
+    python -m leadpush_prefect.cli.demo.api --port 0
 
 prints `http://127.0.0.1:PORT` when it is ready, and serves until SIGTERM or SIGINT.
 
@@ -28,8 +28,15 @@ from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
-from contacts import find_contact
-from customers import BEHAVIOUR, Customer, customer_of, find_customer, offers_json, profile_json
+from leadpush_prefect.cli.demo.contacts import find_contact
+from leadpush_prefect.cli.demo.customers import (
+    BEHAVIOUR,
+    Customer,
+    customer_of,
+    find_customer,
+    offers_json,
+    profile_json,
+)
 
 API_KEY = "demo-key-4f9a1c"
 SLOW_SECONDS = 20.0

@@ -1,11 +1,9 @@
 """The demo's audience: who is in it, as Leadpush knows them.
 
-    python demo/contacts.py > demo/audience.csv            the committed 1,000 contacts
-    python demo/contacts.py --count 100000 > big.csv       as many as you like
+    python -m leadpush_prefect.cli.demo.contacts > leadpush_prefect/cli/demo/audience.csv      the committed 1,000
+    python -m leadpush_prefect.cli.demo.contacts --count 100000 > big.csv                      as many as you like
 
-Every contact is a pure function of its number, so that `api.py` knows each one without a database. The files
-of this folder are scripts and import each other by their plain names: `python demo/api.py` puts the folder on
-the path.
+Every contact is a pure function of its number, so that `api.py` knows each one without a database.
 """
 
 from __future__ import annotations
