@@ -1,6 +1,7 @@
 """For all tests: a Prefect home of their own, and a Prefect server for those that ask for it."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 
@@ -25,6 +26,10 @@ os.environ |= {
     "PREFECT_TEST_MODE": "1",
     "DO_NOT_TRACK": "1",
 }
+
+# Tests start many processes, and each compiles all of Prefect where none may keep what it has compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")
