@@ -22,9 +22,9 @@ test-unit *arguments:
 # Each test there is; PostgreSQL comes with the dependencies, Chromium is the machine's
 test-all: test test-slow test-browser test-lowest
 
-# PostgreSQL, processes that are killed, the demo and the wheel as a user runs them, the benchmarks' counts
+# PostgreSQL, killed processes, demo and wheel as a user runs them, whole catalogues, the benchmarks' counts
 test-slow *arguments:
-    uv run pytest -m "postgres or faults or demo or benchmark" "$@"
+    uv run pytest -m "(postgres or faults or demo or benchmark or slow) and not browser" "$@"
 
 # Prefect's UI in Chromium
 test-browser *arguments:
@@ -49,6 +49,12 @@ types:
 # The layers: imports point one way (the contracts in pyproject.toml)
 imports:
     uv run lint-imports --no-logo
+
+# Copy the examples that the demo runs into the package, after a change to them
+examples:
+    rm -r leadpush_prefect/cli/demo/blocks
+    cp -r blocks leadpush_prefect/cli/demo/
+    cp flows/renewal_reminder.py leadpush_prefect/cli/demo/
 
 # The benchmarks, a table of ratios (tests/benchmarks/README.md)
 bench *arguments:

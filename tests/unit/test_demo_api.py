@@ -297,7 +297,7 @@ def test_expected_is_worked_out_without_the_product() -> None:
 
 
 def test_the_demo_runs_the_repositorys_examples() -> None:
-    """The Blocks and the campaign that the package brings are those of blocks/ and flows/, byte for byte."""
+    """What the package brings is what blocks/ and flows/ hold, byte for byte: `just examples` makes it so."""
     examples = {path.relative_to(ROOT): path for path in (ROOT / "blocks").rglob("*.yaml")}
     brought = {path.relative_to(DEMO): path for path in (DEMO / "blocks").rglob("*.yaml")}
     assert examples.keys() == brought.keys()
