@@ -130,7 +130,7 @@ class AiohttpTransport:
         size = WIRE_BYTES + WIRE_BYTES_PER_BYTE * max_response_bytes
         connection: Connection | None = None
         handler: GuardedHandler | None = None
-        whole = False
+        whole = is_cut = False
         try:
             with deadlines.until(deadline):
                 while True:
@@ -147,11 +147,11 @@ class AiohttpTransport:
                 if 200 <= head.code < 300:
                     data = await _read_whole(headers, body, max_response_bytes)
             if not 200 <= head.code < 300:
-                data = await _read_excerpt(headers, body, deadlines.until(deadline))
+                data, is_cut = await _read_excerpt(headers, body, deadlines.until(deadline))
             whole = body.is_eof() and head.code != SWITCHING_PROTOCOLS and _is_sent(connection)
             if head.chunked and head.version != HttpVersion11:
                 whole = False  # HTTP/1.0 has no chunks: who sends them may be wrong about their end too
-            return Answer(head.code, headers, data)
+            return Answer(head.code, headers, data, is_cut)
         except _AIOHTTP_ERRORS as error:
             sent = handler is not None and handler.asked  # a byte may have been
             failure = _aiohttp_failure(error, origin.url, timeout_seconds, sent=sent)
@@ -333,12 +333,13 @@ async def _read_whole(headers: Mapping[str, str], body: StreamReader, limit: int
 
 async def _read_excerpt(
     headers: Mapping[str, str], body: StreamReader, until: AbstractContextManager[None]
-) -> bytes:
-    excerpt = bytearray()
+) -> tuple[bytes, bool]:
+    """The beginning of a body, and whether more was to come."""
+    excerpt, encoding, is_cut = bytearray(), headers.get("content-encoding", ""), True
     # The status says more than a body that does not come.
     with suppress(TransportFailed, *_AIOHTTP_ERRORS), until:
-        await read_excerpt(body.iter_any(), excerpt, encoding=headers.get("content-encoding", ""))
-    return bytes(excerpt)
+        is_cut = not await read_excerpt(body.iter_any(), excerpt, encoding=encoding)
+    return bytes(excerpt), is_cut
 
 
 # The first row that fits counts, so the most specific stand first.

@@ -100,8 +100,11 @@ async def read_whole(pieces: AsyncIterable[bytes], *, encoding: str, length: str
     return body.finish()
 
 
-async def read_excerpt(pieces: AsyncIterable[bytes], into: bytearray, *, encoding: str) -> None:
+async def read_excerpt(pieces: AsyncIterable[bytes], into: bytearray, *, encoding: str) -> bool:
     """Read the beginning of a body into `into`, which keeps what has come if the rest does not come.
+
+    Returns:
+        Whether that is all of it.
 
     Raises:
         TransportFailed: as `read_whole` does, for the encoding.
@@ -115,7 +118,8 @@ async def read_excerpt(pieces: AsyncIterable[bytes], into: bytearray, *, encodin
             piece = bytes(decoded)
         into += piece[:room]
         if len(piece) > room:  # and not at the exact end, after which the connection could be used again
-            return
+            return False
+    return True
 
 
 def bounded(body: bytes, *, length: str | None, limit: int) -> bytes:

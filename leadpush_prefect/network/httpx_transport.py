@@ -61,17 +61,18 @@ class HttpxTransport:
 
 async def _read_httpx(response: httpx.Response, deadline: float, limit: int) -> Answer:
     encoding = response.headers.get("Content-Encoding", "")
+    is_cut = False
     if 200 <= response.status_code < 300:
         async with asyncio.timeout_at(deadline):
             length = response.headers.get("Content-Length")
             body = await read_whole(_pieces(response), encoding=encoding, length=length, limit=limit)
     else:
-        excerpt = bytearray()
+        excerpt, is_cut = bytearray(), True
         with suppress(TransportFailed, *_HTTPX_ERRORS):
             async with asyncio.timeout_at(deadline):
-                await read_excerpt(_pieces(response), excerpt, encoding=encoding)
+                is_cut = not await read_excerpt(_pieces(response), excerpt, encoding=encoding)
         body = bytes(excerpt)
-    return Answer(response.status_code, dict(response.headers.multi_items()), body)
+    return Answer(response.status_code, dict(response.headers.multi_items()), body, is_cut)
 
 
 async def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:

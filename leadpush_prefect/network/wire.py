@@ -94,11 +94,13 @@ class Answer:
         status: The HTTP status.
         headers: Names in lower case; of a repeated header, the last.
         body: The decompressed bytes: all of them for a 2xx, the beginning for any other status.
+        is_cut: Whether more of them were to come.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    is_cut: bool = False
 
 
 class TransportFailed(Exception):

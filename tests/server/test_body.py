@@ -172,10 +172,11 @@ async def test_many_empty_members() -> None:
 @pytest.mark.parametrize("size", [1, 100, 65_536])
 @pytest.mark.parametrize("length", [0, 10, EXCERPT_BYTES, EXCERPT_BYTES + 1, 100_000])
 async def test_excerpt(encoding: str, size: int, length: int) -> None:
-    """An excerpt is the beginning of the decompressed body."""
+    """An excerpt is the beginning of the decompressed body, and knows whether that is all."""
     data = bytes(range(256)) * (length // 256 + 1)
     excerpt = bytearray()
-    await read_excerpt(pieces(ENCODE[encoding](data[:length]), size), excerpt, encoding=encoding)
+    is_all = await read_excerpt(pieces(ENCODE[encoding](data[:length]), size), excerpt, encoding=encoding)
+    assert (length <= EXCERPT_BYTES) == is_all
     assert data[: min(length, EXCERPT_BYTES)] == excerpt
 
 

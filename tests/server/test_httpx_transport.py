@@ -136,8 +136,10 @@ async def test_error_body(pieces: Callable[[], AsyncIterator[bytes]]) -> None:
 
 
 async def test_error_body_bounded() -> None:
-    """Of an error body 4,096 bytes are read."""
-    assert 4096 == len((await send(lambda _: httpx.Response(500, stream=Stream(endless)))).body)
+    """Of an error body 4,096 bytes are read; whether that is all is said."""
+    answer = await send(lambda _: httpx.Response(500, stream=Stream(endless)))
+    assert (4096, True) == (len(answer.body), answer.is_cut)
+    assert not (await send(lambda _: httpx.Response(500, text="Oops"))).is_cut
 
 
 async def test_redirect() -> None:
