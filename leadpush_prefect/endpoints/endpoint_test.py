@@ -1,4 +1,4 @@
-"""A trial: one real request of an endpoint, for a person to look at."""
+"""The test of an endpoint: one real request, for a person to look at."""
 
 from __future__ import annotations
 
@@ -20,11 +20,17 @@ from leadpush_prefect.network.timed_transport import Phase, PhaseTransport
 from leadpush_prefect.network.wire import Answer, RenderedRequest, Transport
 from leadpush_prefect.text.pretty_json import pretty_json
 
-__all__ = ["Trial", "try_endpoint"]
+__all__ = ["OK", "EndpointTest", "run_endpoint_test"]
+
+OK = "OK"
+"""What stands for the reason where nothing failed."""
+
+LENGTH_DIGITS = 18
+"""No response is larger, and Python turns no more than 4,300 digits into a number."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class EndpointTest:
     """What came of one real request. Secrets are masked in all of it.
 
     Attributes:
@@ -33,7 +39,8 @@ class Trial:
         curl: The same as a cURL command.
         status: The HTTP status; None without an answer.
         seconds: How long the attempt took.
-        bytes: The size of the answer, decompressed.
+        bytes: The size of the response's body, decompressed; None if it is not known.
+        bytes_read: How much of it was read: of what is no success, the beginning.
         output: The answer's JSON, indented; empty if it failed.
         phases: How long each phase of the request took, in seconds; those that did not begin are left out.
         failed_in: The phase in which it failed; None if it did not, or in none of them.
@@ -46,7 +53,8 @@ class Trial:
     curl: str
     status: int | None
     seconds: float
-    bytes: int
+    bytes: int | None
+    bytes_read: int
     output: str
     phases: Mapping[Phase, float]
     failed_in: Phase | None
@@ -55,7 +63,7 @@ class Trial:
     @property
     def code(self) -> str:
         """`OK`, or the reason as it is shown and filtered, such as `http_status_404`."""
-        return self.failure.code if self.failure else "OK"
+        return self.failure.code if self.failure else OK
 
     @property
     def remedy(self) -> str | None:
@@ -72,22 +80,22 @@ class Trial:
 
 
 _REMEDIES = {Reason.HTTP_STATUS: "Read the answer's beginning, and check the request and its secrets."}
-"""Where what helps in a campaign is another thing than in a trial, which shows the answer."""
+"""Where what helps in a campaign is another thing than in a test, which shows the response."""
 
 
-def try_endpoint(target: PreparedEndpoint, context: CampaignContext) -> Trial:
+def run_endpoint_test(endpoint: PreparedEndpoint, context: CampaignContext) -> EndpointTest:
     """Send one real request, without retries.
 
     Args:
-        target: The endpoint.
+        endpoint: The endpoint.
         context: A sample contact, with sample outputs of earlier steps.
     """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(_try(target, context))
+        return asyncio.run(_test(endpoint, context))
     with ThreadPoolExecutor(1) as beside:  # a notebook has a loop of its own, which cannot run another
-        return beside.submit(asyncio.run, _try(target, context)).result()
+        return beside.submit(asyncio.run, _test(endpoint, context)).result()
 
 
 class _Recording:
@@ -106,40 +114,51 @@ class _Recording:
         return self.answer
 
 
-async def _try(target: PreparedEndpoint, context: CampaignContext) -> Trial:
+async def _test(endpoint: PreparedEndpoint, context: CampaignContext) -> EndpointTest:
     network = PhaseTransport(
-        parse_networks(target.workspace.allowed_networks), reuse=target.endpoint.config.reuse_connections
+        parse_networks(endpoint.workspace.allowed_networks), reuse=endpoint.endpoint.config.reuse_connections
     )
     recording = _Recording(network)
-    call = new_call(_without_retries(target), context)
+    call = new_call(_without_retries(endpoint), context)
     try:
         outcome = await attempt(call, recording, RateLimit(0).wait)
     finally:
         await network.close()
     assert isinstance(outcome, Outcome)  # there is no second attempt to wait for
-    mask, answer = target.endpoint.mask, recording.answer
+    mask, answer = endpoint.endpoint.mask, recording.answer
     request = call.request.masked(mask) if call.request else None
-    return Trial(
+    return EndpointTest(
         failure=outcome.failure,
         request=request.as_text() if request else "",
         curl=request.as_curl() if request else "",
         status=answer.status if answer else None,
         seconds=outcome.seconds,
-        bytes=len(answer.body) if answer else 0,
+        bytes=_size(answer) if answer else None,
+        bytes_read=len(answer.body) if answer else 0,
         output=pretty_json(outcome.output, mask) if outcome.output else "",
         phases=network.phases,
         failed_in=network.failed_in,
-        retry_seconds=_retry_seconds(target, outcome, answer),
+        retry_seconds=_retry_seconds(endpoint, outcome, answer),
     )
 
 
-def _without_retries(target: PreparedEndpoint) -> PreparedEndpoint:
-    config = replace(target.endpoint.config, max_attempts=1)
-    return replace(target, endpoint=replace(target.endpoint, config=config))
+def _size(answer: Answer) -> int | None:
+    """The size of the whole body: as it was read or, where the rest was left, as the API declares it."""
+    if not answer.is_cut:
+        return len(answer.body)
+    length = answer.headers.get("content-length", "")
+    is_plain = answer.headers.get("content-encoding", "").strip().lower() in ("", "identity")
+    is_number = length.isascii() and length.isdecimal() and len(length) <= LENGTH_DIGITS
+    return int(length) if is_plain and is_number else None
 
 
-def _retry_seconds(target: PreparedEndpoint, outcome: Outcome, answer: Answer | None) -> float | None:
-    failure, config = outcome.failure, target.endpoint.config
+def _without_retries(endpoint: PreparedEndpoint) -> PreparedEndpoint:
+    config = replace(endpoint.endpoint.config, max_attempts=1)
+    return replace(endpoint, endpoint=replace(endpoint.endpoint, config=config))
+
+
+def _retry_seconds(endpoint: PreparedEndpoint, outcome: Outcome, answer: Answer | None) -> float | None:
+    failure, config = outcome.failure, endpoint.endpoint.config
     if failure is None or config.max_attempts < 2 or not outcome.attempts:
         return None
     return retry_delay(

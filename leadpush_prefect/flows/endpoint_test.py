@@ -12,10 +12,11 @@ from prefect.states import Completed, Failed
 
 from leadpush_prefect.blocks import ApiEndpoint, Audience
 from leadpush_prefect.blocks.sample_contact import sample_context
-from leadpush_prefect.endpoints.endpoint_test import Trial, try_endpoint
-from leadpush_prefect.errors import BlockInvalid, LeadpushError
-from leadpush_prefect.reports.endpoint_test import refusal_report, trial_report
-from leadpush_prefect.reports.last_tests import artifact_key
+from leadpush_prefect.endpoints.endpoint_test import run_endpoint_test
+from leadpush_prefect.errors import LeadpushError
+from leadpush_prefect.reports.endpoint_test import EndpointTestReport, refused_test, report_test
+from leadpush_prefect.reports.endpoint_test_page import endpoint_test_page, refused_test_page
+from leadpush_prefect.reports.last_tests import artifact_description, artifact_key
 from leadpush_prefect.text.markdown import cell
 
 __all__ = ["test_api_endpoint"]
@@ -50,26 +51,26 @@ def test_api_endpoint(
             outputs=outputs,
             workspace=workspace,
         )
-        trial = try_endpoint(endpoint.prepare(context.workspace), context)
+        test = run_endpoint_test(endpoint.prepare(context.workspace), context)
     except LeadpushError as error:
-        code = str((isinstance(error, BlockInvalid) and error.reason) or "not_tested")
-        _report(endpoint, refusal_report(endpoint.name, error), f"{code}: nothing was sent.")
-        return Failed(name=code, message=_sentences(error))
-    _report(endpoint, trial_report(endpoint.name, trial), f"{trial.code}: {cell(trial.sentence)}")
-    return _state(trial)
+        refused = refused_test(endpoint.name, error)
+        _write_page(
+            endpoint, refused_test_page(refused), artifact_description(refused.verdict, "nothing was sent.")
+        )
+        return Failed(name=refused.verdict, message=refused.sentence)
+    report = report_test(endpoint.name, test)
+    description = artifact_description(report.verdict, cell(report.sentence))
+    _write_page(endpoint, endpoint_test_page(report), description)
+    return _state(report)
 
 
-def _report(endpoint: ApiEndpoint, page: str, verdict: str) -> None:
+def _write_page(endpoint: ApiEndpoint, page: str, description: str) -> None:
     # On a running loop, as in a notebook, it would give a coroutine; this way it writes in either world.
     create_markdown_artifact(  # type: ignore[call-arg]
-        page, key=artifact_key(endpoint.name), description=verdict, _sync=True
+        page, key=artifact_key(endpoint.name), description=description, _sync=True
     )
 
 
-def _sentences(error: LeadpushError) -> str:
-    return " ".join(map(str, error.problems)) if isinstance(error, BlockInvalid) else str(error)
-
-
-def _state(trial: Trial) -> State[Any]:
-    make = Completed if trial.failure is None else Failed
-    return make(name=trial.code, message=trial.sentence)
+def _state(report: EndpointTestReport) -> State[Any]:
+    make = Completed if report.test.failure is None else Failed
+    return make(name=report.verdict, message=report.sentence)

@@ -1,102 +1,138 @@
-"""A trial as Markdown: what came of it first, then what was asked and what was answered."""
+"""What the test of an endpoint says, for whoever shows it: a page, a terminal, a script."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
-from leadpush_prefect.endpoints.endpoint_test import Trial
-from leadpush_prefect.errors import BlockInvalid, LeadpushError
-from leadpush_prefect.network.timed_transport import Phase
-from leadpush_prefect.text.markdown import cell, code_block, prose, table
+from leadpush_prefect.endpoints.endpoint_test import EndpointTest
+from leadpush_prefect.errors import BlockInvalid, LeadpushError, Problem
+from leadpush_prefect.reports.units import milliseconds, milliseconds_text
 
-__all__ = ["refusal_report", "retry_sentence", "trial_report"]
+__all__ = [
+    "SHOWN_LENGTH",
+    "EndpointTestRefused",
+    "EndpointTestReport",
+    "PhaseTime",
+    "refused_test",
+    "report_test",
+]
 
 SHOWN_LENGTH = 4_000
-"""How many characters of a request, a command and an answer are shown."""
+"""How many characters of a request, a command and a response people are shown."""
+
+NOT_TESTED = "not_tested"
 
 
-def trial_report(name: str, trial: Trial) -> str:
-    """The report of a trial.
+@dataclass(frozen=True, slots=True)
+class PhaseTime:
+    """How long a phase of the request took.
 
-    It holds the contact's data, as the request does, for whoever asked for the trial; secrets are masked.
+    Attributes:
+        phase: Such as `first byte`.
+        milliseconds: How long.
+        has_failed: Whether the request failed in it.
+    """
+
+    phase: str
+    milliseconds: float
+    has_failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointTestReport:
+    """What came of a test. It holds the contact's data, as the request does, for whoever asked; secrets are masked.
+
+    Attributes:
+        name: The endpoint's name.
+        verdict: `OK`, or the reason, such as `http_status_404`.
+        sentence: What happened, in which field, and what to do.
+        retry: Whether a campaign would have tried again, in a sentence; empty where nothing failed.
+        has_response: Whether there is anything to say of a response, be it that none came.
+        response: Status, time and size in one line.
+        phases: Those that have begun, in order.
+        body: The response's JSON, indented, or the beginning of what is none; empty without either.
+        is_output: Whether the body is JSON.
+        test: The test itself.
+    """
+
+    name: str
+    verdict: str
+    sentence: str
+    retry: str
+    has_response: bool
+    response: str
+    phases: tuple[PhaseTime, ...]
+    body: str
+    is_output: bool
+    test: EndpointTest
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointTestRefused:
+    """A test that could not be made: nothing was sent.
+
+    Attributes:
+        name: The endpoint's name.
+        verdict: The reason, such as `endpoint_disabled`; `not_tested` if there is none.
+        problems: What is wrong with the Block, if that is why.
+        sentence: What is wrong, in one text.
+    """
+
+    name: str
+    verdict: str
+    problems: tuple[Problem, ...]
+    sentence: str
+
+
+def report_test(name: str, test: EndpointTest) -> EndpointTestReport:
+    """What a test says.
 
     Args:
         name: The endpoint's name.
-        trial: What came of it.
+        test: What came of it.
     """
-    return "\n\n".join(_parts(name, trial))
-
-
-def refusal_report(name: str, error: LeadpushError) -> str:
-    """The report of a trial that could not be made: what is wrong, in sentences.
-
-    >>> from leadpush_prefect.errors import Problem
-    >>> problem = Problem("error", "url", "It is empty.", "Write the URL.")
-    >>> print(refusal_report("crm", BlockInvalid("endpoint crm", [problem])))
-    # crm: not tested
-    <BLANKLINE>
-    Nothing was sent.
-    <BLANKLINE>
-    - **url**: It is empty. Write the URL.
-    """
-    if isinstance(error, BlockInvalid):
-        found = [f"- **{cell(p.field)}**: {prose(f'{p.sentence} {p.remedy}')}" for p in error.problems]
-    else:
-        found = [prose(str(error))]
-    return "\n\n".join([f"# {cell(name)}: not tested", "Nothing was sent.", "\n".join(found)])
-
-
-def retry_sentence(trial: Trial) -> str:
-    """Whether a campaign would have tried again; empty where nothing failed."""
-    if trial.failure is None:
-        return ""
-    if trial.retry_seconds is None:
-        return "A campaign would not have tried again."
-    return f"A campaign would have tried again, after {trial.retry_seconds:g} s at most."
-
-
-def _parts(name: str, trial: Trial) -> Iterator[str]:
-    yield f"# {cell(name)}: {cell(trial.code)}"
-    yield f"**{prose(trial.sentence)}**"
-    if trial.request:
-        yield "## Request, secrets masked"
-        yield _code(trial.request, "http")
-        yield "As cURL:"
-        yield _code(trial.curl, "sh")
-    if trial.phases or trial.status is not None:
-        yield "## Answer"
-        yield _answer(trial)
-    if trial.phases:
-        yield table(("phase", "ms", ""), [_phase(trial, phase) for phase in trial.phases])
-    excerpt = trial.failure.excerpt if trial.failure else ""
-    if trial.output:
-        yield _code(trial.output, "json")
-    elif excerpt:
-        yield "Its beginning:"
-        yield _code(excerpt, "text")
-    if trial.failure:
-        yield retry_sentence(trial)
-
-
-def _answer(trial: Trial) -> str:
-    took = f"{trial.seconds * 1000:,.1f} ms"
-    if trial.status is None:
-        return f"None, after {took}."
-    # Of an answer that is no 2xx only the beginning is read, so that its size is not known.
-    size = f", {trial.bytes:,} bytes" if 200 <= trial.status < 300 else ""
-    return f"HTTP {trial.status} in {took}{size}."
-
-
-def _phase(trial: Trial, phase: Phase) -> tuple[str, str, str]:
-    return (
-        phase.value,
-        f"{trial.phases[phase] * 1000:,.1f}",
-        "failed here" if phase is trial.failed_in else "",
+    return EndpointTestReport(
+        name=name,
+        verdict=test.code,
+        sentence=test.sentence,
+        retry=_retry(test),
+        has_response=bool(test.phases) or test.status is not None,
+        response=_response(test),
+        phases=tuple(
+            PhaseTime(phase.value, milliseconds(seconds), phase is test.failed_in)
+            for phase, seconds in test.phases.items()
+        ),
+        body=test.output or (test.failure.excerpt if test.failure else ""),
+        is_output=bool(test.output),
+        test=test,
     )
 
 
-def _code(text: str, language: str) -> str:
-    block = code_block(text[:SHOWN_LENGTH], language)
-    if len(text) <= SHOWN_LENGTH:
-        return block
-    return f"{block}\n\nThe first {SHOWN_LENGTH:,} of {len(text):,} characters."
+def refused_test(name: str, error: LeadpushError) -> EndpointTestRefused:
+    """Why a test could not be made.
+
+    Args:
+        name: The endpoint's name.
+        error: What refused it.
+    """
+    if not isinstance(error, BlockInvalid):
+        return EndpointTestRefused(name, NOT_TESTED, (), str(error))
+    sentence = " ".join(map(str, error.problems))
+    return EndpointTestRefused(name, str(error.reason or NOT_TESTED), tuple(error.problems), sentence)
+
+
+def _retry(test: EndpointTest) -> str:
+    if test.failure is None:
+        return ""
+    if test.retry_seconds is None:
+        return "A campaign would not have tried again."
+    return f"A campaign would have tried again, after {test.retry_seconds:g} s at most."
+
+
+def _response(test: EndpointTest) -> str:
+    took = f"{milliseconds_text(milliseconds(test.seconds))} ms"
+    if test.status is None:
+        return f"None, after {took}."
+    more = "" if test.bytes is not None else "more than "
+    size = test.bytes_read if test.bytes is None else test.bytes
+    return f"HTTP {test.status} in {took}, {more}{size:,} bytes."

@@ -9,7 +9,9 @@ from datetime import datetime
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 
-__all__ = ["LastTest", "artifact_key", "last_tests"]
+from leadpush_prefect.endpoints.endpoint_test import OK
+
+__all__ = ["LastTest", "artifact_description", "artifact_key", "last_tests"]
 
 KEYS_AT_ONCE = 100
 """Below the 200 rows that Prefect's API gives at once."""
@@ -21,14 +23,19 @@ class LastTest:
 
     Attributes:
         at: When.
-        code: `OK`, or the reason, such as `http_status_404`.
+        verdict: `OK`, or the reason, such as `http_status_404`.
     """
 
     at: datetime
-    code: str
+    verdict: str
 
     def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M} UTC: {self.code}"
+        return f"{self.at:%Y-%m-%d %H:%M} UTC: {self.verdict}"
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed; None if it did not."""
+        return None if self.verdict == OK else self.verdict
 
 
 def artifact_key(endpoint: str) -> str:
@@ -38,6 +45,24 @@ def artifact_key(endpoint: str) -> str:
     'endpoint-test-customer-profile'
     """
     return f"endpoint-test-{endpoint or 'unsaved'}"
+
+
+# An artifact's description is the only text of ours that Prefect lists without the page itself.
+def artifact_description(verdict: str, sentence: str) -> str:
+    """The description of the artifact of a test; `last_tests` reads its verdict back.
+
+    >>> artifact_description("timeout", "There was no whole response.")
+    'timeout: There was no whole response.'
+    """
+    return f"{verdict}: {sentence}"
+
+
+def _verdict(description: str) -> str:
+    """
+    >>> _verdict(artifact_description("timeout", "There was no whole response."))
+    'timeout'
+    """
+    return description.partition(":")[0]
 
 
 def last_tests(endpoints: Iterable[str]) -> dict[str, LastTest]:
@@ -52,6 +77,5 @@ def _last_tests(endpoints: list[str]) -> Iterator[tuple[str, LastTest]]:
         for first in range(0, len(keys), KEYS_AT_ONCE):
             key = ArtifactCollectionFilterKey(any_=keys[first : first + KEYS_AT_ONCE])
             for found in client.read_latest_artifacts(artifact_filter=ArtifactCollectionFilter(key=key)):
-                code = (found.description or "").partition(":")[0]
                 if found.updated:
-                    yield by_key[found.key], LastTest(found.updated, code)
+                    yield by_key[found.key], LastTest(found.updated, _verdict(found.description or ""))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from asyncio import StreamWriter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.types import SecretDict
@@ -12,7 +15,8 @@ from prefect.types import SecretDict
 from leadpush_prefect import ApiEndpoint, Audience, Workspace
 from leadpush_prefect.cli import main
 from leadpush_prefect.flows import endpoint_test
-from tests.support.raw_server import RawServer, echo, mute
+from tests.support.raw_server import RawServer, Reader, echo, mute
+from tests.support.shown import versions
 
 Run = Callable[..., tuple[int, str]]
 
@@ -40,9 +44,9 @@ def run(
 def api(run: Run) -> Iterator[RawServer]:
     with RawServer(echo) as server:
         sample = {"id": "s1", "plan": "free"}
-        Workspace(allowed_networks=["127.0.0.0/8"], sample_contact=sample).save("cli-trials", overwrite=True)
+        Workspace(allowed_networks=["127.0.0.0/8"], sample_contact=sample).save("cli-tests", overwrite=True)
         ApiEndpoint(
-            workspace="cli-trials",
+            workspace="cli-tests",
             url=server.url + "/{{ contact._id }}/{{ contact.attributes.plan }}",
             headers={"X-Key": "{{ secrets.key }}"},
             secrets=SecretDict({"key": "s3cr3t-k3y"}),
@@ -79,7 +83,7 @@ def test_phases(run: Run, api: RawServer) -> None:
     assert ["X-Key", "********"] in answer["output"]["headers"]
 
     with RawServer(mute) as server:
-        silent = ApiEndpoint(workspace="cli-trials", url=server.url + "/", timeout_seconds=0.2)
+        silent = ApiEndpoint(workspace="cli-tests", url=server.url + "/", timeout_seconds=0.2)
         silent.save("cli-silent", overwrite=True)
         code, printed = run("test", "cli-silent")
         assert 1 == code
@@ -92,6 +96,58 @@ def test_last_test(run: Run, api: RawServer) -> None:
     endpoint_test.test_api_endpoint(ApiEndpoint.load("cli-tried", _sync=True))  # type: ignore[call-arg, arg-type]
     _, printed = run("--json")
     tests = {e["name"]: e["last_test"] for group in json.loads(printed) for e in group["endpoints"]}
-    assert "OK" == tests["cli-tried"]["code"]
+    assert (True, None) == (tests["cli-tried"]["ok"], tests["cli-tried"]["reason"])
     _, printed = run()
     assert "UTC: OK" in " ".join(printed.split())
+
+
+HEAD = b"HTTP/1.1 404 Not Found\r\nConnection: close\r\n"
+PAGE = b"<p>Not here.</p>" * 6_250
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown", "size"),
+    [
+        (HEAD + b"Content-Length: 16\r\n\r\n" + PAGE[:16], " ms, 16 bytes.", (16, 16)),
+        (HEAD + b"Content-Length: 100000\r\n\r\n" + PAGE, " ms, 100,000 bytes.", (100_000, 4_096)),
+        (HEAD + b"\r\n" + PAGE, " ms, more than 4,096 bytes.", (None, 4_096)),
+        (
+            HEAD + b"Content-Encoding: gzip\r\nContent-Length: 300\r\n\r\n" + gzip.compress(PAGE)[:300],
+            " ms, more than 4,096 bytes.",
+            (None, 4_096),
+        ),
+        (HEAD + b"Content-Length: 100000\r\n\r\n" + PAGE[:99], " ms, 100,000 bytes.", (100_000, 99)),
+    ],
+    ids=["small", "declared", "not declared", "compressed", "broken off"],
+)
+def test_the_size_of_an_error(
+    answer: bytes, shown: str, size: tuple[int | None, int], run: Run, api: RawServer
+) -> None:
+    """Of an error's body the beginning is read: terminal, page and JSON tell the size of all of it, or that it is more
+    than was read."""
+
+    async def hang_up(reader: Reader, writer: StreamWriter) -> None:
+        await reader.request()
+        writer.write(answer)
+
+    with RawServer(hang_up) as server:
+        ApiEndpoint(workspace="cli-tests", url=server.url + "/").save("cli-large", overwrite=True)
+        _, printed = run("test", "cli-large")
+        assert shown in printed
+        _, printed = run("test", "cli-large", "--json")
+        told = json.loads(printed)
+        assert size == (told["bytes"], told["bytes_read"])
+        flow: Any = endpoint_test.test_api_endpoint
+        flow(ApiEndpoint.load("cli-large", _sync=True), return_state=True)  # type: ignore[call-arg]
+    assert shown in versions("endpoint-test-cli-large")[0]["data"]
+
+
+def test_switched_as_json(run: Run, api: RawServer) -> None:
+    """A script learns whether it changed anything."""
+    for command, enabled, changed in (
+        ("disable", False, True),
+        ("disable", False, False),
+        ("enable", True, True),
+    ):
+        _, printed = run(command, "cli-tried", "--json")
+        assert {"name": "cli-tried", "enabled": enabled, "changed": changed} == json.loads(printed)

@@ -23,9 +23,9 @@ SECRET = "s3cr3t-k3y"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def trials(_server: None) -> None:
+def workspace(_server: None) -> None:
     sample = {"id": 7, "email": "ana@example.com", "first_name": "Ana"}
-    Workspace(allowed_networks=["127.0.0.0/8"], sample_contact=sample).save("trials", overwrite=True)
+    Workspace(allowed_networks=["127.0.0.0/8"], sample_contact=sample).save("tests", overwrite=True)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def api() -> Iterator[RawServer]:
 def saved(api: str, /, **fields: Any) -> ApiEndpoint:
     """An endpoint as the run form gives it: it is saved, and its secrets are read from Prefect."""
     defaults: dict[str, Any] = {
-        "workspace": "trials",
+        "workspace": "tests",
         "url": api + "/customers/{{ contact.attributes.email }}",
         "headers": {"Authorization": "Bearer {{ secrets.key }}"},
         "secrets": SecretDict({"key": SECRET}),
@@ -141,7 +141,7 @@ def test_problems(api: RawServer) -> None:
     assert (True, "endpoint_disabled") == (disabled.is_failed(), disabled.name)
     assert "Enable it" in page()
 
-    bad = ApiEndpoint(workspace="trials", url="https://{{ contact.attributes.host }}/", method="FETCH")
+    bad = ApiEndpoint(workspace="tests", url="https://{{ contact.attributes.host }}/", method="FETCH")
     state = tried(bad)
     assert (True, "endpoint_invalid") == (state.is_failed(), state.name)
     assert "method" in str(state.message)
@@ -233,7 +233,7 @@ def test_overview(api: RawServer) -> None:
 
     def campaign() -> Any:
         audience = Audience.from_contacts(contacts)
-        with CampaignRun.start("overview", workspace="trials", audience=audience) as run:
+        with CampaignRun.start("overview", workspace="tests", audience=audience) as run:
             for batch in run.batches():
                 fetch_api_data.submit(batch, "tried", output_key="profile")
             return run.finish()
@@ -243,9 +243,9 @@ def test_overview(api: RawServer) -> None:
     assert state.is_completed()
     shown = page("api-endpoints").replace("\\", "")
     assert (
-        "## Workspace trials\n\ntimeout up to 30 s, answers up to 1,048,576 bytes, hosts any public" in shown
+        "## Workspace tests\n\ntimeout up to 30 s, answers up to 1,048,576 bytes, hosts any public" in shown
     )
     [row] = [line for line in shown.splitlines() if line.startswith("| tried |")]
     assert "| tried | 10 s | yes |  |" in row
     assert "UTC: OK | 2 of 4, 50.0% |" in row
-    assert f"- **tried** ` GET {api.url}/customers/{{{{ contact.attributes.email }}}} `" in shown
+    assert f"- **tried** `GET {api.url}/customers/{{{{ contact.attributes.email }}}}`" in shown

@@ -24,7 +24,7 @@ from leadpush_prefect import (
     render_template,
 )
 from leadpush_prefect.cli import runs
-from leadpush_prefect.endpoints.endpoint_test import try_endpoint
+from leadpush_prefect.endpoints.endpoint_test import run_endpoint_test
 from leadpush_prefect.reports.export import export_run
 from leadpush_prefect.store.database import open_database
 from leadpush_prefect.store.runs import find_run
@@ -140,7 +140,7 @@ def test_all_that_comes_after(
 
 @pytest.mark.parametrize("number", [DEEP_NUMBER, VALUES.index("9" * 4301)])
 def test_one_contact(acme: Workspace, number: int) -> None:
-    """A contact by itself, in a flow: its context in another process, its message, the trial of its endpoint."""
+    """A contact by itself, in a flow: its context in another process, its message, the test of its endpoint."""
     with RawServer(each(numbered)) as server:
         endpoint = ApiEndpoint(url=f"{server.url}/{{{{ contact._id }}}}", max_attempts=1)
         context = CampaignContext(workspace=acme, campaign="edge", contact={"id": number})
@@ -151,5 +151,5 @@ def test_one_contact(acme: Workspace, number: int) -> None:
             return render_template(sent, ["{{ workflow.x.n }}"])
 
         assert texts(to_json(run_flow(campaign).result())) == [texts(VALUES[number])]
-        trial = try_endpoint(endpoint.prepare(acme), context)
-        assert texts(trial.output) == {"n": texts(VALUES[number])}
+        test = run_endpoint_test(endpoint.prepare(acme), context)
+        assert texts(test.output) == {"n": texts(VALUES[number])}

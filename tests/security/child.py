@@ -242,7 +242,7 @@ def commands() -> None:
     cli("runs", "export", "every-end", "--to", str(FOLDER / "export.csv"), "--attributes")
 
 
-def trials() -> None:
+def endpoint_tests() -> None:
     for name in ("leaks-echo-error", "leaks-form", "leaks-redirect", "leaks-echo-output"):
         endpoint: Any = ApiEndpoint.load(name, _sync=True)  # type: ignore[call-arg]
         endpoint_test.test_api_endpoint(endpoint, workspace="leaks", return_state=True)
@@ -261,7 +261,7 @@ def main() -> None:
         asyncio.run(flow(name="one-contact-async")(one_contact_async)())
     except Exception as error:
         with_locals(error)
-    trials()
+    endpoint_tests()
     commands()
 
 

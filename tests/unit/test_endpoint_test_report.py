@@ -1,4 +1,4 @@
-"""A trial's report: whatever an API answers, it stays the text that it is."""
+"""The report of an endpoint's test: whatever an API answers, it stays the text that it is."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadpush_prefect.endpoints.endpoint_test import Trial
+from leadpush_prefect.endpoints.endpoint_test import EndpointTest
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
 from leadpush_prefect.model.outcome import Failure
 from leadpush_prefect.network.timed_transport import Phase
-from leadpush_prefect.reports.endpoint_test import refusal_report, trial_report
+from leadpush_prefect.reports.endpoint_test import refused_test, report_test
+from leadpush_prefect.reports.endpoint_test_page import endpoint_test_page, refused_test_page
 from leadpush_prefect.text.pretty_json import pretty_json
 from leadpush_prefect.text.redaction import Masker
 
 HOSTILE = "```\n# owned\n````\n<script>alert(1)</script> | [x](javascript:1) `"
 
 
-def trial(**facts: Any) -> Trial:
+def made(**facts: Any) -> EndpointTest:
     facts = {
         "failure": None,
         "request": "GET https://api.example.com/",
@@ -28,12 +29,17 @@ def trial(**facts: Any) -> Trial:
         "status": 200,
         "seconds": 0.1,
         "bytes": 2,
+        "bytes_read": 2,
         "output": "{}",
         "phases": {Phase.CONNECT: 0.01, Phase.FIRST_BYTE: 0.02},
         "failed_in": None,
         "retry_seconds": None,
     } | facts
-    return Trial(**facts)
+    return EndpointTest(**facts)
+
+
+def page_of(**facts: Any) -> str:
+    return endpoint_test_page(report_test("crm", made(**facts)))
 
 
 def outside(page: str) -> list[str]:
@@ -58,7 +64,7 @@ def test_nothing_breaks_out_of_its_code(place: str) -> None:
     if place == "excerpt":
         failure = Failure(Reason.RESPONSE_NOT_JSON, "The answer is not JSON.", excerpt=HOSTILE)
         fields = {"failure": failure, "output": ""}
-    page = trial_report("crm", trial(**fields))
+    page = page_of(**fields)
     assert HOSTILE in page
     assert [] == [line for line in outside(page) if "owned" in line or "script" in line]
 
@@ -66,18 +72,18 @@ def test_nothing_breaks_out_of_its_code(place: str) -> None:
 def test_text_is_escaped() -> None:
     """Names and messages are text in the heading and the verdict, on one line."""
     failure = Failure(Reason.TEMPLATE_MISSING, "There is no <b>x</b> | *y*\n# z.", "query.a|b")
-    page = trial_report("crm", trial(failure=failure, request="", curl="", status=None, output="", phases={}))
+    page = page_of(failure=failure, request="", curl="", status=None, output="", phases={})
     verdict = page.splitlines()[2]
     assert r"There is no \<b\>x\</b\> \| \*y\* \# z." in verdict
     assert r"a\|b" in verdict
     problem = Problem("error", "headers.X|Y", "It is <i>.\n# No", "Mend it.")
-    refused = refusal_report("crm", BlockInvalid("endpoint crm", [problem]))
+    refused = refused_test_page(refused_test("crm", BlockInvalid("endpoint crm", [problem])))
     assert r"- **headers.X\|Y**: It is \<i\>. \# No Mend it." in refused
 
 
 def test_long_answers_are_cut() -> None:
     """Of a long answer the beginning is shown, and its size said; the block of code is whole."""
-    page = trial_report("crm", trial(output='"' + "x" * 9_998 + '"'))
+    page = page_of(output='"' + "x" * 9_998 + '"')
     assert "The first 4,000 of 10,000 characters." in page
     assert page.count("x") < 4_100
     assert outside(page)
@@ -93,7 +99,7 @@ def test_phases_and_retry() -> None:
         "failed_in": Phase.FIRST_BYTE,
         "retry_seconds": 0.25,
     }
-    page = trial_report("crm", trial(**facts))
+    page = page_of(**facts)
     assert "| connect | 10.0 |  |" in page
     assert "| first byte | 20.0 | failed here |" in page
     assert "A campaign would have tried again, after 0.25 s at most." in page
