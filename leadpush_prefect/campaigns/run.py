@@ -35,7 +35,7 @@ from leadpush_prefect.model.contact import ContactRow, InvalidRow
 from leadpush_prefect.model.names import check_name
 from leadpush_prefect.model.outcome import Failure
 from leadpush_prefect.reports.reporter import RunReporter
-from leadpush_prefect.reports.rows import consent_text, unsubscribed_text
+from leadpush_prefect.reports.sentences import consent_text, unsubscribed_text
 from leadpush_prefect.runs.databases import database_of
 from leadpush_prefect.runs.lease import RunLease, watch_holder
 from leadpush_prefect.runs.open_runs import OpenRun, add_run, beginning, forget_run, refuse_if_open
@@ -373,7 +373,7 @@ class CampaignRun:
             finish_run(database, record.key, "stopped", why, record.execution)
             if self._reporter:
                 self._run.wait_until_idle(SETTLE_SECONDS)
-                self._reporter.stopped(why)
+                self._reporter.stopped(kind)
 
 
 _id_given_to: OrderedDict[tuple[str, int], None] = OrderedDict()
@@ -493,7 +493,7 @@ def _state(summary: RunSummary) -> State[RunSummary]:
     parts += [f"{summary.withdrawn:,} no longer subscribed"] if summary.withdrawn else []
     for step in summary.steps:
         parts.append(
-            f"{step.node}: {step.fetched:,} fetched, {step.skipped:,} skipped, "
+            f"{step.node}: {step.fetched:,} done, {step.skipped:,} skipped, "
             f"{sum(step.failed.values()):,} failed"
         )
     return Completed(

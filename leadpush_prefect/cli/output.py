@@ -72,7 +72,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title:
 
 
 _NUMBERS = frozenset(
-    ("contacts", "fetched", "skipped", "failed", "requests", "p50 ms", "p95 ms", "p99 ms", "timeout")
+    ("contacts", "done", "skipped", "failed", "requests", "p50 ms", "p95 ms", "p99 ms", "timeout")
 )
 
 

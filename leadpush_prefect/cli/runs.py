@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import asdict
 from itertools import islice
 from logging import getLogger
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cyclopts import App
 
@@ -17,7 +14,7 @@ from leadpush_prefect.cli.output import cut, print_json, print_table, say
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from leadpush_prefect.model.outcome import Outcome
+    from leadpush_prefect.reports.contact import ContactStep
     from leadpush_prefect.store.runs import RunRecord
 
 __all__ = ["app"]
@@ -42,11 +39,12 @@ def list_runs(*, workspace: str = "", limit: int = 50, json: bool = False) -> in
     json:
         Print JSON.
     """
+    from leadpush_prefect.reports.json_documents import run_json
     from leadpush_prefect.store.runs import list_runs as read
 
     records = read(_database(workspace), limit)
     if json:
-        print_json([_public(record) for record in records])
+        print_json([run_json(record) for record in records])
     elif not records:
         say("There is no run yet.")
     else:
@@ -160,7 +158,7 @@ def delete(
     if yes:
         delete_runs(database, [record.key for record in records])
     if json:
-        print_json({"deleted": yes, "runs": [record.run_id for record in records]})
+        print_json({"deleted": yes, "run_ids": [record.run_id for record in records]})
         return 0
     for record in records:
         say(f"{record.run_id} {record.campaign}, {record.started_at[:10]}, {record.contacts:,} contacts")
@@ -214,123 +212,57 @@ def _database(workspace: str) -> Engine:
     return database_of(workspace_config(load_block(Workspace, workspace, field="workspace")))
 
 
-def _public(record: RunRecord) -> dict[str, Any]:
-    return {name: value for name, value in asdict(record).items() if name != "key"}
-
-
-def _with_units(summary: dict[str, Any]) -> dict[str, Any]:
-    units = {"p50": "p50_seconds", "p95": "p95_seconds", "p99": "p99_seconds"}
-    steps = [{units.get(name, name): value for name, value in step.items()} for step in summary["steps"]]
-    return summary | {"steps": steps}
-
-
 def _show_run(database: Engine, record: RunRecord, json: bool) -> int:
-    from leadpush_prefect.reports.rows import (
-        FAILURE_COLUMNS,
-        STEP_COLUMNS,
-        consent_text,
-        failure_rows,
-        headline,
-        step_row,
-    )
+    from leadpush_prefect.cli.run_tables import print_failures, print_first_failures, print_steps
+    from leadpush_prefect.reports.campaign import campaign_report, contact_failures
+    from leadpush_prefect.reports.json_documents import campaign_json
     from leadpush_prefect.store.exports import iter_failures
     from leadpush_prefect.store.summary import summarize
 
-    summary = summarize(database, record)
-    failures = list(islice(iter_failures(database, record), SHOWN_FAILURES))
+    first = islice(contact_failures(iter_failures(database, record)), SHOWN_FAILURES)
+    report = campaign_report(record, summarize(database, record), first_failures=first)
     if json:
-        shown = [
-            {"contact": who, "node": node, "code": why.code, "message": why.message}
-            for who, node, why in failures
-        ]
-        print_json({"run": _public(record), "summary": _with_units(asdict(summary)), "first_failures": shown})
+        print_json(campaign_json(report))
         return 0
-    say((cut(record.campaign), "bold"), f" {record.run_id}: {cut(record.state or record.status)}", wrap=True)
-    say(headline(summary), wrap=True)
-    say(cut(consent_text(record)), wrap=True)
-    print_table(STEP_COLUMNS, map(step_row, summary.steps))
-    if failures:
-        print_table(FAILURE_COLUMNS, failure_rows(summary))
-        rows = [(who, node, why.code, why.message) for who, node, why in failures]
-        print_table(
-            ("contact", "step", "reason", "what happened"), rows, title=f"The first {len(rows)} failures"
-        )
+    say((cut(record.campaign), "bold"), f" {record.run_id}: {cut(report.state)}", wrap=True)
+    say(report.headline, wrap=True)
+    say(cut(report.consent), wrap=True)
+    print_steps(report)
+    if report.first_failures:
+        print_failures(report)
+        print_first_failures(report)
     return 0
+
+
+def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bool) -> int:
+    from leadpush_prefect.reports.contact import contact_report
+    from leadpush_prefect.reports.json_documents import contact_json
+
+    report = contact_report(database, record, contact_id)
+    if json:
+        print_json(contact_json(report))
+        return 0
+    say("Contact ", (contact_id, "bold"), f" in {cut(record.campaign)} {record.run_id}", wrap=True)
+    for step in report.steps:
+        _print_step(step)
+    return 0
+
+
+def _print_step(step: ContactStep) -> None:
+    from leadpush_prefect.store.stored_values import stored_json
+
+    outcome = step.outcome
+    why = f": {step.why}" if step.why else ""
+    say("\n", (cut(step.node), "bold"), f" {step.word}{cut(why)}", wrap=True)
+    if outcome.failure:
+        _print_part("Request, secrets masked", outcome.failure.request)
+        _print_part("The response's beginning", outcome.failure.excerpt)
+    if outcome.output is not None:
+        value = stored_json(outcome.output)
+        say(cut(value if isinstance(value, str) else outcome.output), wrap=True)
 
 
 def _print_part(title: str, text: str) -> None:
     if text:
         say((title, "italic"))
         say(cut(text), wrap=True)
-
-
-def _mask(database: Engine, record: RunRecord) -> Callable[[str], str]:
-    """Masks the secrets of the run's endpoints: an API may have repeated one in an output, which is stored as received,
-    and a later step may have sent it to another API."""
-    from leadpush_prefect.blocks import ApiEndpoint
-    from leadpush_prefect.blocks.loading import saved_documents
-    from leadpush_prefect.store.steps import list_steps
-    from leadpush_prefect.text.redaction import Masker
-
-    names = {step.endpoint for step in list_steps(database, record) if step.endpoint}
-    documents = []
-    with suppress(ValueError):  # Prefect has no API here, and so no Block
-        documents = saved_documents(ApiEndpoint, secrets=True) if names else []
-    endpoints = [ApiEndpoint.model_validate(found.data) for found in documents if found.name in names]
-    return Masker(secret for endpoint in endpoints for secret in endpoint.config().secrets.values())
-
-
-def _masked(outcome: Outcome, mask: Callable[[str], str]) -> Outcome:
-    from dataclasses import replace
-
-    from leadpush_prefect.store.stored_values import stored_json
-    from leadpush_prefect.text.pretty_json import masked_json
-
-    failure = outcome.failure and replace(
-        outcome.failure, request=mask(outcome.failure.request), excerpt=mask(outcome.failure.excerpt)
-    )
-    output = None
-    if outcome.output is not None:
-        stored_json(outcome.output)  # says if it is none
-        output = masked_json(outcome.output, mask)
-    return replace(outcome, output=output, failure=failure)
-
-
-def _show_contact(database: Engine, record: RunRecord, contact_id: str, json: bool) -> int:
-    from leadpush_prefect.errors import LeadpushError
-    from leadpush_prefect.store.exports import contact_outcomes
-    from leadpush_prefect.store.stored_values import stored_json
-
-    outcomes = contact_outcomes(database, record, contact_id)
-    if outcomes is None:
-        raise LeadpushError(f"Contact {contact_id} is not in run {record.run_id}.")
-    mask = _mask(database, record)
-    outcomes = [(node, _masked(outcome, mask)) for node, outcome in outcomes]
-    if json:
-        print_json(
-            {
-                node: {
-                    "status": outcome.status,
-                    "output": None if outcome.output is None else stored_json(outcome.output),
-                    "reason": outcome.code,
-                    "message": outcome.failure.message if outcome.failure else None,
-                    "request": outcome.failure.request if outcome.failure else None,
-                    "excerpt": outcome.failure.excerpt if outcome.failure else None,
-                    "attempts": outcome.attempts,
-                }
-                for node, outcome in outcomes
-            }
-        )
-        return 0
-    say("Contact ", (contact_id, "bold"), f" in {cut(record.campaign)} {record.run_id}", wrap=True)
-    for node, outcome in outcomes:
-        why = f": {outcome.failure.code}: {outcome.failure.message}" if outcome.failure else ""
-        why = why or (f": {outcome.skipped_for}" if outcome.skipped_for else "")
-        say("\n", (cut(node), "bold"), f" {outcome.status}{cut(why)}", wrap=True)
-        if outcome.failure:
-            _print_part("Request, secrets masked", outcome.failure.request)
-            _print_part("The answer's beginning", outcome.failure.excerpt)
-        if outcome.output is not None:
-            value = stored_json(outcome.output)
-            say(cut(value if isinstance(value, str) else outcome.output), wrap=True)
-    return 0

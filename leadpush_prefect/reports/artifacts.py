@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from itertools import islice
 from uuid import UUID
@@ -13,7 +14,8 @@ from prefect.utilities.urls import url_for
 from leadpush_prefect.blocks import ApiEndpoint
 from leadpush_prefect.blocks.loading import load_block
 from leadpush_prefect.errors import LeadpushError
-from leadpush_prefect.reports.page import Example, Links, report
+from leadpush_prefect.reports.campaign import ContactFailure, campaign_report, contact_failures
+from leadpush_prefect.reports.page import Links, campaign_page
 from leadpush_prefect.runs.open_runs import OpenRun
 from leadpush_prefect.store.examples import first_failures
 from leadpush_prefect.store.exports import iter_failures
@@ -57,12 +59,18 @@ def report_run(run: OpenRun, summary: RunSummary, state: str) -> None:
     record, database = run.record, run.database
     earlier = list_runs(database, EARLIER_RUNS, before=record)
     any_failed = any(step.failed for step in summary.steps)
-    found = first_failures(database, record) if any_failed else {}
-    examples = {where: Example(contact_id, failure) for where, (contact_id, failure) in found.items()}
-    page = report(record, summary, state, examples, earlier, _links(summary, earlier))
-    _markdown(page, report_key(record.campaign), cell(f"{record.campaign}: {state}"))
+    report = campaign_report(
+        record, summary, state, examples=_examples(run) if any_failed else (), earlier=earlier
+    )
+    page = campaign_page(report, _links(summary, earlier))
+    _markdown(page, report_key(record.campaign), cell(f"{record.campaign}: {report.state}"))
     if any_failed or record.execution > 1:  # over the table of an earlier execution
         _table(run, report_key(record.campaign, "failures"), any_failed)
+
+
+def _examples(run: OpenRun) -> Iterable[ContactFailure]:
+    found = first_failures(run.database, run.record)
+    return contact_failures((who, node, failure) for (node, _), (who, failure) in found.items())
 
 
 def _markdown(page: str, key: str, description: str) -> None:
@@ -72,15 +80,15 @@ def _markdown(page: str, key: str, description: str) -> None:
 
 def _table(run: OpenRun, key: str, any_failed: bool) -> None:
     failures = iter_failures(run.database, run.record) if any_failed else ()  # each outcome is looked at
-    found = list(islice(failures, MAX_FAILURES + 1))
+    found = list(islice(contact_failures(failures), MAX_FAILURES + 1))
     rows = [
         {
-            "contact": visible(contact_id),
-            "step": visible(node),
-            "reason": failure.code,
+            "contact": visible(failure.contact_id),
+            "step": visible(failure.node),
+            "reason": failure.reason,
             "what happened": visible(failure.message),
         }
-        for contact_id, node, failure in found[:MAX_FAILURES]
+        for failure in found[:MAX_FAILURES]
     ]
     export = f"{code(f'leadpush runs export {shell_word(run.record.run_id)} --to run.csv')} has all contacts"
     shown = f"The first {MAX_FAILURES:,} failures" if len(found) > MAX_FAILURES else "All failures"

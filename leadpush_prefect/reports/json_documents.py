@@ -8,19 +8,75 @@ from typing import TYPE_CHECKING, Any
 
 from leadpush_prefect.errors import Problem
 from leadpush_prefect.reports.units import milliseconds
+from leadpush_prefect.store.stored_values import stored_json
 from leadpush_prefect.text.json_text import from_json
 
 if TYPE_CHECKING:
     from leadpush_prefect.blocks import Workspace
+    from leadpush_prefect.model.outcome import Outcome
+    from leadpush_prefect.reports.campaign import CampaignReport
+    from leadpush_prefect.reports.contact import ContactReport
     from leadpush_prefect.reports.endpoint_test import EndpointTestReport
     from leadpush_prefect.reports.endpoints import EndpointRow, WorkspaceEndpoints
     from leadpush_prefect.reports.last_tests import LastTest
+    from leadpush_prefect.store.runs import RunRecord
+    from leadpush_prefect.store.summary import RunSummary, StepSummary
 
 __all__ = [
+    "campaign_json",
+    "contact_json",
     "endpoint_test_json",
     "endpoints_json",
     "problems_json",
+    "run_json",
+    "summary_json",
 ]
+
+
+def run_json(run: RunRecord) -> dict[str, Any]:
+    """`leadpush runs`, of each run."""
+    return {name: value for name, value in asdict(run).items() if name != "key"}
+
+
+def summary_json(summary: RunSummary) -> dict[str, Any]:
+    """What a run did: the names of `RunSummary`, and latencies in milliseconds."""
+    return asdict(summary) | {"steps": [_step(step) for step in summary.steps]}
+
+
+def campaign_json(report: CampaignReport) -> dict[str, Any]:
+    """`leadpush runs show`."""
+    return {
+        "run": run_json(report.run),
+        "summary": summary_json(report.summary),
+        "first_failures": [asdict(failure) for failure in report.first_failures],
+    }
+
+
+def contact_json(report: ContactReport) -> dict[str, Any]:
+    """`leadpush runs show --contact`, by the step's name."""
+    return {step.node: _outcome(step.outcome) for step in report.steps}
+
+
+def _step(step: StepSummary) -> dict[str, Any]:
+    latencies = {"p50": step.p50, "p95": step.p95, "p99": step.p99}
+    counts = {name: value for name, value in asdict(step).items() if name not in latencies}
+    return counts | {
+        f"{name}_milliseconds": None if seconds is None else milliseconds(seconds)
+        for name, seconds in latencies.items()
+    }
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    failure = outcome.failure
+    return {
+        "status": outcome.status,
+        "output": None if outcome.output is None else stored_json(outcome.output),
+        "reason": outcome.code,
+        "message": failure.message if failure else None,
+        "request": failure.request if failure else None,
+        "excerpt": failure.excerpt if failure else None,
+        "attempts": outcome.attempts,
+    }
 
 
 def endpoint_test_json(report: EndpointTestReport) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from concurrent import futures
 from contextlib import contextmanager
 from typing import Any
 
 from prefect.context import FlowRunContext
+from prefect.exceptions import TerminationSignal
 
 from leadpush_prefect.reports.artifacts import report_run
 from leadpush_prefect.reports.progress import ProgressLog
@@ -19,7 +22,7 @@ from leadpush_prefect.text.display import shell_word
 __all__ = ["RunReporter"]
 
 # A signal's, in each of the ways in which a flow is left by it: Prefect's Cancel, Ctrl-C, and the end of a process.
-_STOPS = frozenset({"TerminationSignal", "KeyboardInterrupt", "CancelledError", "SystemExit"})
+_STOPS = (TerminationSignal, KeyboardInterrupt, asyncio.CancelledError, futures.CancelledError, SystemExit)
 
 
 class RunReporter:
@@ -53,14 +56,14 @@ class RunReporter:
         self._progress.stop()
         self._tell(summary, state, ended=True)
 
-    def stopped(self, why: str) -> None:
+    def stopped(self, kind: type[BaseException] | None) -> None:
         """The run was left before its end.
 
         Args:
-            why: The name of the exception by which it was left.
+            kind: Of the exception by which it was left; None where that was without one.
         """
         self._progress.stop()
-        state = "Stopped" if why in _STOPS else f"Stopped by {why}"
+        state = _left_by(kind)
         with self._whatever_happens("report was not written"):
             self._tell(summarize(self._run.database, self._run.record), state, ended=False)
 
@@ -84,3 +87,14 @@ class RunReporter:
                 type(error).__name__,
                 shell_word(self._run.record.run_id),
             )
+
+
+def _left_by(kind: type[BaseException] | None) -> str:
+    """The name of the state of a run that was left.
+
+    >>> _left_by(KeyboardInterrupt), _left_by(ZeroDivisionError), _left_by(None)
+    ('Stopped', 'Stopped by ZeroDivisionError', 'Left without finish()')
+    """
+    if kind is None:
+        return "Left without finish()"
+    return "Stopped" if issubclass(kind, _STOPS) else f"Stopped by {kind.__name__}"

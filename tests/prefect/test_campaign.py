@@ -94,8 +94,8 @@ def test_chained_steps_over_batches(
     assert rows(OUTCOMES) == [(0, 1, 32), (0, 3, 4), (1, 1, 12), (1, 2, 20), (2, 1, 32)]
     assert len(api.requests) == 36 + 12
     assert str(state.message) == (
-        "40 contacts; 4 unsubscribed; profile: 32 fetched, 0 skipped, 4 failed; "
-        "offer: 12 fetched, 20 skipped, 0 failed; message: 32 fetched, 0 skipped, 0 failed."
+        "40 contacts; 4 unsubscribed; profile: 32 done, 0 skipped, 4 failed; "
+        "offer: 12 done, 20 skipped, 0 failed; message: 32 done, 0 skipped, 0 failed."
     )
     summary = state.result()
     assert (summary.contacts, summary.unsubscribed, summary.completed, summary.stopped) == (40, 4, 32, 4)

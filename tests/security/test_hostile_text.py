@@ -14,11 +14,10 @@ from markdown_it import MarkdownIt
 
 from leadpush_prefect.campaigns.task_bodies import run_name
 from leadpush_prefect.cli import output
-from leadpush_prefect.errors import LeadpushError, Reason
+from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.model.context import CampaignContext
-from leadpush_prefect.model.outcome import Failure
-from leadpush_prefect.reports.page import Example, Links, report
-from leadpush_prefect.reports.rows import reason_of
+from leadpush_prefect.reports.campaign import ContactFailure, campaign_report, reason_of
+from leadpush_prefect.reports.page import Links, campaign_page
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.summary import RunSummary, StepSummary
 from leadpush_prefect.text.display import shell_word, visible
@@ -91,8 +90,10 @@ def hostile_report(text: str) -> str:
     )  # fmt: skip
     step = StepSummary(text, "fetch", text, fetched=1, failed={"timeout": 1}, requests=2, p50=0.1)
     summary = RunSummary(text, text, text, False, 2, 0, 0, 1, 1, (step,))
-    examples = {(text, "timeout"): Example(text, Failure(Reason.TIMEOUT, text))}
-    return report(record, summary, text, examples, [replace(record, key=0)], Links({}, {}))
+    examples = [ContactFailure(text, text, "timeout", text)]
+    earlier = [replace(record, key=0)]
+    report = campaign_report(record, summary, text, examples=examples, earlier=earlier)
+    return campaign_page(report, Links({}, {}))
 
 
 @pytest.mark.parametrize("text", HOSTILE)

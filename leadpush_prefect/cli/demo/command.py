@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from leadpush_prefect.cli.output import print_error, print_json, print_table, say, stdout
+from leadpush_prefect.cli.output import print_error, print_json, say, stdout
 
 if TYPE_CHECKING:
     from leadpush_prefect.cli.demo.run import DemoResult
@@ -68,12 +68,11 @@ def _use_home(home: Path) -> None:
 
 
 def _print(result: DemoResult, home: Path) -> None:
-    from leadpush_prefect.reports.rows import FAILURE_COLUMNS, STEP_COLUMNS, failure_rows, headline, step_row
+    from leadpush_prefect.cli.run_tables import print_failures, print_steps
 
-    summary = result.summary
     stdout.print()
-    print_table(STEP_COLUMNS, map(step_row, summary.steps), title=headline(summary))
-    print_table(FAILURE_COLUMNS, failure_rows(summary))
+    print_steps(result.report, title=result.report.headline)
+    print_failures(result.report)
     stdout.print(
         f"{result.seconds:,.1f} s: {result.contacts_per_second:,.0f} contacts per second", highlight=False
     )
@@ -88,7 +87,7 @@ def _print(result: DemoResult, home: Path) -> None:
         stdout.print(
             "[bold green]As expected[/]: every failure, every message and the API's own count of requests."
         )
-    _print_commands(summary.run_id[:8], shown[0] if shown else "ID", home)
+    _print_commands(result.report.run.run_id[:8], shown[0] if shown else "ID", home)
 
 
 def _print_commands(run_id: str, contact_id: str, home: Path) -> None:

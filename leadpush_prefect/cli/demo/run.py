@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
@@ -24,9 +24,12 @@ from leadpush_prefect.cli.output import stdout
 from leadpush_prefect.definitions.apply import apply_definitions
 from leadpush_prefect.definitions.read import read_definitions
 from leadpush_prefect.model.config import WorkspaceConfig
+from leadpush_prefect.reports.campaign import CampaignReport, campaign_report
+from leadpush_prefect.reports.json_documents import summary_json
+from leadpush_prefect.reports.units import milliseconds
 from leadpush_prefect.runs.databases import database_of
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
-from leadpush_prefect.store.runs import find_run
+from leadpush_prefect.store.runs import RunRecord, find_run
 from leadpush_prefect.store.summary import RunSummary
 from leadpush_prefect.text.json_text import from_json
 
@@ -42,13 +45,13 @@ class DemoResult:
     """What a demo did.
 
     Attributes:
-        summary: Of the run.
+        report: Of the run.
         seconds: From the flow's start to its end, Prefect's own work included.
         messages: By contact id.
         differences: What is not as it must be.
     """
 
-    summary: RunSummary
+    report: CampaignReport
     seconds: float
     messages: dict[str, str]
     differences: list[str]
@@ -56,13 +59,13 @@ class DemoResult:
     @property
     def contacts_per_second(self) -> float:
         """Of the whole flow."""
-        return self.summary.contacts / self.seconds
+        return self.report.run.contacts / self.seconds
 
     def as_json(self) -> dict[str, Any]:
         """For scripts."""
         return {
-            "summary": asdict(self.summary),
-            "seconds": round(self.seconds, 3),
+            "summary": summary_json(self.report.summary),
+            "milliseconds": milliseconds(self.seconds),
             "contacts_per_second": round(self.contacts_per_second, 1),
             "differences": self.differences,
         }
@@ -87,8 +90,9 @@ def run_demo(home: Path, contacts: int, run_id: str, *, quiet: bool) -> DemoResu
             summary = cast(RunSummary, renewal_reminder(people, run_id=run_id))
         seconds = perf_counter() - started
         counted = httpx.get(f"{url}/_count").json()
-    failed, messages = _stored(summary.run_id)
-    return DemoResult(summary, seconds, messages, differences(contacts, summary, failed, messages, counted))
+    record, failed, messages = _stored(summary.run_id)
+    report = campaign_report(record, summary)
+    return DemoResult(report, seconds, messages, differences(contacts, summary, failed, messages, counted))
 
 
 @contextmanager
@@ -129,8 +133,8 @@ def _audience(home: Path, contacts: int) -> Path:
     return path
 
 
-def _stored(run_id: str) -> tuple[dict[str, str], dict[str, str]]:
-    """What the store holds of a run: reasons and messages, by contact id."""
+def _stored(run_id: str) -> tuple[RunRecord, dict[str, str], dict[str, str]]:
+    """What the store holds of a run: its record, and reasons and messages by contact id."""
     database = database_of(WorkspaceConfig())
     record = find_run(database, run_id)
     assert record is not None
@@ -139,4 +143,4 @@ def _stored(run_id: str) -> tuple[dict[str, str], dict[str, str]]:
         contact_id: from_json(outputs["message"])
         for contact_id, outputs in iter_outputs(database, record, ["message"])
     }
-    return failed, messages
+    return record, failed, messages

@@ -1,27 +1,11 @@
-"""How a run went, as rows for a table: the same for the terminal and for a page."""
+"""What is said of a run in sentences: the same in the log, on a page and in a terminal."""
 
 from __future__ import annotations
 
-import re
-
-from leadpush_prefect.errors import Reason
 from leadpush_prefect.store.runs import RunRecord
-from leadpush_prefect.store.stored_values import stored_reason
-from leadpush_prefect.store.summary import RunSummary, StepSummary
+from leadpush_prefect.store.summary import RunSummary
 
-__all__ = [
-    "FAILURE_COLUMNS",
-    "STEP_COLUMNS",
-    "consent_text",
-    "failure_rows",
-    "headline",
-    "reason_of",
-    "step_row",
-    "unsubscribed_text",
-]
-
-STEP_COLUMNS = ("step", "fetched", "skipped", "failed", "requests", "p50 ms", "p95 ms", "p99 ms")
-FAILURE_COLUMNS = ("failed", "reason", "step", "what to do")
+__all__ = ["consent_text", "headline", "unsubscribed_text"]
 
 
 def headline(summary: RunSummary) -> str:
@@ -61,29 +45,3 @@ def consent_text(run: RunRecord) -> str:
     read_at = run.consent_read_at
     since = f" as of {read_at.day} {read_at:%b %H:%M} UTC" if run.execution > 1 else ""
     return f"consent{since}: {', '.join(parts)}"
-
-
-def step_row(step: StepSummary) -> tuple[str, ...]:
-    """A step's cells, in the order of `STEP_COLUMNS`."""
-    counts = step.fetched, step.skipped, sum(step.failed.values()), step.requests
-    latencies = step.p50, step.p95, step.p99
-    return (step.node, *(f"{count:,}" for count in counts), *map(_milliseconds, latencies))
-
-
-def failure_rows(summary: RunSummary) -> list[tuple[str, ...]]:
-    """The failures by step and reason, in the order of `FAILURE_COLUMNS`."""
-    return [
-        (f"{count:,}", code, step.node, reason_of(code).remedy)
-        for step in summary.steps
-        for code, count in step.failed.items()
-    ]
-
-
-def reason_of(code: str) -> Reason:
-    """The reason of a code, such as `http_status` of `http_status_404`."""
-    is_status = re.fullmatch(f"{Reason.HTTP_STATUS}_[0-9]+", code)
-    return Reason.HTTP_STATUS if is_status else stored_reason(code)
-
-
-def _milliseconds(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds * 1000:,.1f}"
