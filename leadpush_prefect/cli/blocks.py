@@ -81,13 +81,15 @@ def _plan(planned: Plan) -> dict[str, Any]:
 
 
 def _planned(block: PlannedBlock) -> dict[str, Any]:
+    from leadpush_prefect.reports.json_documents import problems_json
+
     return {
         "kind": block.kind,
         "name": block.definition.name,
         "file": str(block.definition.path),
         "state": block.state,
         "changes": [_change(change) for change in block.changes],
-        "warnings": [str(problem) for problem in block.warnings],
+        "problems": problems_json(block.warnings),
     }
 
 
@@ -137,6 +139,7 @@ def export(folder: Path, *, json: bool = False) -> int:
         Print JSON.
     """
     from leadpush_prefect.definitions.export import export_blocks
+    from leadpush_prefect.reports.json_documents import problems_json
 
     exported = export_blocks(folder)
     if json:
@@ -148,7 +151,7 @@ def export(folder: Path, *, json: bool = False) -> int:
                     "file": str(block.path),
                     "written": block.written,
                     "secrets": [reference.as_data() for reference in block.secrets],
-                    "problems": [str(problem) for problem in block.problems],
+                    "problems": problems_json(block.problems),
                 }
                 for block in exported
             ]
@@ -181,6 +184,7 @@ def migrate(*, json: bool = False) -> int:
         Print JSON.
     """
     from leadpush_prefect.definitions.migration import migrate_blocks
+    from leadpush_prefect.reports.json_documents import problems_json
 
     migrated = migrate_blocks()
     if json:
@@ -190,7 +194,7 @@ def migrate(*, json: bool = False) -> int:
                     "kind": block.kind,
                     "name": block.name,
                     "state": block.state,
-                    "problems": [str(problem) for problem in block.problems],
+                    "problems": problems_json(block.problems),
                 }
                 for block in migrated
             ]

@@ -77,7 +77,7 @@ class EndpointHealth:
 
     def _emit(self, event: str, calls: Sequence[str]) -> None:
         faults = [code for code in calls if code]
-        payload = {"campaign": self.campaign, "last_calls": len(calls), "failed": len(faults)}
+        payload = {"campaign": self.campaign, "last_calls": len(calls), "failed_calls": len(faults)}
         most = max(set(faults), key=faults.count) if faults else ""
         emit_event(
             event,

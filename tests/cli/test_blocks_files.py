@@ -444,7 +444,9 @@ def test_migrate(run: Run) -> None:
     migrated = {block["name"]: block for block in json.loads(printed)}
     assert (0, "current", "re-saved") == (code, migrated["current"]["state"], migrated["old"]["state"])
     assert ["max_attempts: It is text, and must be a number. Give it as a number."] == [
-        problem for problem in migrated["old"]["problems"] if "former" not in problem
+        f"{problem['field']}: {problem['sentence']} {problem['remedy']}"
+        for problem in migrated["old"]["problems"]
+        if "former" not in problem["field"]
     ]
     assert set(ApiEndpoint.model_fields) == fields_in_form("old")
     assert DATA == document("old").data

@@ -126,7 +126,7 @@ def test_endpoints_test_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
     assert 1 == len(server.requests)
     assert ("http_status_503", 503, True) == (
         answer["reason"],
-        answer["status"],
+        answer["http_status"],
         answer["campaign_would_retry"],
     )
     assert "<h1>******** is busy</h1>" == answer["excerpt"]
@@ -192,10 +192,10 @@ def test_delete_runs(run: Run) -> None:
     code, _, error = run("runs", "delete", going.id, "--unfinished", "--yes")
     assert (2, True) == (code, going.id in error)
     code, printed, _ = run("runs", "delete", "--older-than-days", "1", "--yes", "--json")
-    assert (0, False) == (code, stopped.id in json.loads(printed)["runs"])
+    assert (0, False) == (code, stopped.id in json.loads(printed)["run_ids"])
 
     going._lease.release()  # as a crash leaves it
     code, printed, _ = run("runs", "delete", stopped.id, going.id, "--unfinished", "--yes", "--json")
-    assert {"deleted": True, "runs": [stopped.id, going.id]} == json.loads(printed)
+    assert {"deleted": True, "run_ids": [stopped.id, going.id]} == json.loads(printed)
     _, printed, _ = run("runs", "--json")
     assert not {stopped.id, going.id} & {listed["run_id"] for listed in json.loads(printed)}

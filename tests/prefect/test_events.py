@@ -117,7 +117,7 @@ def test_an_endpoint_fails(status: int, reason: str, endpoint: str, behaviour: A
     failing, end = told(run_campaign(endpoint, 120, batches=2))
     assert (failing["event"], end["event"]) == ("leadpush.endpoint.failing", "leadpush.campaign.completed")
     assert failing["resource"]["prefect.resource.id"] == f"leadpush.endpoint.{ENDPOINT}"
-    assert failing["payload"] == {"campaign": "told", "last_calls": 50, "failed": 50, "reason": reason}
+    assert failing["payload"] == {"campaign": "told", "last_calls": 50, "failed_calls": 50, "reason": reason}
     found = related(failing)
     assert (found["endpoint"], found["workspace"]) == (ENDPOINT, "acme")
     assert {"flow-run", "task-run"} <= found.keys()
@@ -129,7 +129,7 @@ def test_an_endpoint_recovers(endpoint: str, behaviour: Api) -> None:
     failing, recovered, _ = told(run_campaign(endpoint, 120, batches=2))
     assert failing["event"] == "leadpush.endpoint.failing"
     assert recovered["event"] == "leadpush.endpoint.recovered"
-    assert recovered["payload"] == {"campaign": "told", "last_calls": 50, "failed": 0}
+    assert recovered["payload"] == {"campaign": "told", "last_calls": 50, "failed_calls": 0}
 
 
 def test_a_flood_of_404(endpoint: str, behaviour: Api) -> None:
