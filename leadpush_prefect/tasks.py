@@ -170,9 +170,16 @@ def _fetch_api_data(
         >>> welcome({"id": 7})
         'pro'
     """
-    return task_bodies.fetch(
-        target, endpoint, output_key, node, when, on_failure, keep, mock_response, mock_status
+    options = task_bodies.StepOptions(
+        output_key=output_key,
+        node=node,
+        when=when,
+        on_failure=on_failure,
+        keep=keep,
+        mock_response=mock_response,
+        mock_status=mock_status,
     )
+    return task_bodies.fetch(target, endpoint, options)
 
 
 async def _afetch_api_data(
@@ -199,9 +206,16 @@ async def _afetch_api_data(
             context = await afetch_api_data(context, "customer-profile", output_key="customer_profile")
         ```
     """
-    return await task_bodies.afetch(
-        target, endpoint, output_key, node, when, on_failure, keep, mock_response, mock_status
+    options = task_bodies.StepOptions(
+        output_key=output_key,
+        node=node,
+        when=when,
+        on_failure=on_failure,
+        keep=keep,
+        mock_response=mock_response,
+        mock_status=mock_status,
     )
+    return await task_bodies.afetch(target, endpoint, options)
 
 
 def _render_template(
@@ -241,7 +255,8 @@ def _render_template(
         >>> greet({"id": 7, "first_name": "Ana"})
         'Hi Ana'
     """
-    return task_bodies.render(target, template, output_key, node, when, on_failure)
+    options = task_bodies.StepOptions(output_key=output_key, node=node, when=when, on_failure=on_failure)
+    return task_bodies.render(target, template, options)
 
 
 _fetch_api_data.__name__ = "fetch_api_data"

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import Any
 
 from leadpush_prefect.campaigns.batch import Batch
-from leadpush_prefect.campaigns.steps import Message, condition_of, decide, message_template, render_values
+from leadpush_prefect.campaigns.steps import (
+    Fetch,
+    Message,
+    condition_of,
+    decide,
+    message_template,
+    render_values,
+)
 from leadpush_prefect.endpoints.attempt import Call
-from leadpush_prefect.endpoints.mock import Mock
-from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.errors import RunStopped
 from leadpush_prefect.model.outcome import WITHDRAWN, Outcome
 from leadpush_prefect.model.step import Step
 from leadpush_prefect.runs.events import EndpointHealth
-from leadpush_prefect.runs.open_runs import OpenRun, open_run
+from leadpush_prefect.runs.open_runs import OpenRun
 from leadpush_prefect.sending.dispatcher import dispatcher
-from leadpush_prefect.sending.lane import Feed
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.pending import PendingContact, pending
 from leadpush_prefect.store.runs import batch_range
@@ -41,72 +45,106 @@ Counts = dict[str, int]
 """How many contacts were fetched, skipped, or failed by code."""
 
 
-def fetch_batch(batch: Batch, target: PreparedEndpoint, step: Step, owner: str, mock: Mock) -> Counts:
+def fetch_batch(run: OpenRun, batch: Batch, fetch: Fetch, owner: str) -> Counts:
     """Fetch for each contact of a batch that waits for it; gives how many were fetched, skipped, or failed by
     code.
 
     Args:
+        run: The batch's run.
         batch: The batch.
-        target: The endpoint.
-        step: The step.
+        fetch: The step, with its endpoint.
         owner: The task run, or whoever else may take up the batch again.
-        mock: The answers of a simulated run.
 
     Raises:
         StepRefused: if the step is wrong for every contact.
         RunStopped: if the run was stopped; what had come is stored.
     """
-    run = open_run(batch.run_id, batch.workspace)
     with run.at_work():
-        return _fetch_batch(run, batch, target, step, owner, mock)
+        return _BatchFetch(run, batch, fetch, owner).work()
 
 
-def _fetch_batch(
-    run: OpenRun, batch: Batch, target: PreparedEndpoint, step: Step, owner: str, mock: Mock
-) -> Counts:
-    condition = condition_of(step)
-    number = _begin(run, batch, step, owner)
-    reads = _Reads(
-        run, step, (*(t.paths for t in target.endpoint.templates), condition.paths if condition else ())
-    )
-    writer = _Writer(run, step, number, _health(run, batch, target.name))
-    feed = dispatcher().feed(target, groups=(batch.run_id, owner))
-    ahead = UNWRITTEN - PIECE + target.endpoint.config.max_concurrency
+class _BatchFetch:
+    """A batch on its way through the dispatcher: contacts are read and sent, outcomes collected and written.
 
-    def without_request(values: Mapping[str, Any]) -> Outcome | None:
-        decided = decide(step, condition, values)
-        return mock.outcome(target, values) if decided is None and run.record.simulate else decided
+    All by one thread, while the dispatcher's is at work on what was sent.
+    """
 
-    pieces = pending(run.database, run.record, number, batch_range(run.record, batch.number), PIECE)
-    turns = run.turns(step.node)
+    def __init__(self, run: OpenRun, batch: Batch, fetch: Fetch, owner: str) -> None:
+        self.run = run
+        self.fetch = fetch
+        self.condition = condition_of(fetch.step)
+        number = _begin(run, batch, fetch.step, owner)
+        templates = [template.paths for template in fetch.endpoint.endpoint.templates]
+        self.reads = _Reads(run, fetch.step, [*templates, self.condition.paths if self.condition else ()])
+        self.writer = _Writer(run, fetch.step, number, _health(run, batch, fetch.endpoint.name))
+        self.pieces = pending(run.database, run.record, number, batch_range(run.record, batch.number), PIECE)
+        self.turns = run.turns(fetch.step.node)
+        self.ahead = UNWRITTEN - PIECE + fetch.endpoint.endpoint.config.max_concurrency
+        self.feed = dispatcher().feed(fetch.endpoint, groups=(batch.run_id, owner))
 
-    def feed_in_turn() -> bool:
-        """Whether there may be more contacts when the turn is over."""
-        with turns:
-            run.check_not_stopped()
-            for piece in pieces:
-                feed.put(_calls(piece, target, reads, writer, without_request))
-                _collect(run, feed, writer, wait=False)
-                while feed.outstanding + len(writer.rows) > ahead and not turns.is_over():
-                    _collect(run, feed, writer)
-                if turns.is_over():
+    def work(self) -> Counts:
+        """All of the batch, in turns with the node's other batches; gives the counts."""
+        try:
+            more = True
+            while more:
+                more = self.read()
+                while self.feed.outstanding:  # what waits for its turn has nothing under way
+                    self.collect()
+                self.writer.write()  # and nothing unwritten
+        finally:
+            self.end()
+        return self.writer.counts
+
+    def read(self) -> bool:
+        """Read and send for one turn; whether there may be more contacts when it is over."""
+        with self.turns:
+            self.run.check_not_stopped()
+            for piece in self.pieces:
+                self.send(piece)
+                self.collect(wait=False)
+                while self.feed.outstanding + len(self.writer.rows) > self.ahead and not self.turns.is_over():
+                    self.collect()
+                if self.turns.is_over():
                     return True
         return False
 
-    try:
-        more = True
-        while more:
-            more = feed_in_turn()
-            while feed.outstanding:  # what waits for its turn has nothing under way, and nothing unwritten
-                _collect(run, feed, writer)
+    def send(self, piece: list[PendingContact]) -> None:
+        """Give the dispatcher what is to be sent."""
+        self.feed.put(self.calls(piece))
+
+    def calls(self, piece: list[PendingContact]) -> Iterator[tuple[int, Call]]:
+        """The contacts that need a request; the outcomes of the others are the writer's at once."""
+        fetch, condition, simulate = self.fetch, self.condition, self.run.record.simulate
+        for contact in piece:
+            if contact.is_withdrawn:
+                self.writer.add([(contact.number, WITHDRAWN)])
+                continue
+            values = self.reads.values(contact)
+            outcome = fetch.without_request(condition, values, simulate=simulate)
+            if outcome is None:
+                yield contact.number, Call(fetch.endpoint, values)
+            else:
+                self.writer.add([(contact.number, outcome)])
+
+    def collect(self, *, wait: bool = True) -> None:
+        """Take what has come, and write it if it is a piece, or the time has come."""
+        writer, feed = self.writer, self.feed
+        writer.add(feed.collect(PIECE - len(writer.rows), writer.seconds_left() if wait else 0))
+        if len(writer.rows) >= PIECE or not writer.seconds_left():
             writer.write()
-    finally:
-        if feed.outstanding and not feed.stopped:
-            feed.stop()
-        dispatcher().close(feed)
-        writer.add(feed.collect(0, 0))
-        writer.write()
-    return writer.counts
+        self.run.check_not_stopped()
+        if feed.stopped:
+            raise RunStopped(
+                "The run was stopped; what had come is stored. Run it again with its id to go on."
+            )
+
+    def end(self) -> None:
+        """Leave nothing under way, and write what has come."""
+        if self.feed.outstanding and not self.feed.stopped:
+            self.feed.stop()
+        dispatcher().close(self.feed)
+        self.writer.add(self.feed.collect(0, 0))
+        self.writer.write()
 
 
 def _health(run: OpenRun, batch: Batch, endpoint: str) -> EndpointHealth | None:
@@ -116,44 +154,13 @@ def _health(run: OpenRun, batch: Batch, endpoint: str) -> EndpointHealth | None:
     return run.health.setdefault(endpoint, EndpointHealth(endpoint, run.workspace.name, run.record.campaign))
 
 
-def _calls(
-    piece: list[PendingContact],
-    target: PreparedEndpoint,
-    reads: _Reads,
-    writer: _Writer,
-    without_request: Callable[[Mapping[str, Any]], Outcome | None],
-) -> Iterator[tuple[int, Call]]:
-    """The contacts that need a request; the outcomes of the others are the writer's at once."""
-    for contact in piece:
-        if contact.is_withdrawn:
-            writer.add([(contact.number, WITHDRAWN)])
-            continue
-        values = reads.values(contact)
-        outcome = without_request(values)
-        if outcome is None:
-            yield contact.number, Call(target, values)
-        else:
-            writer.add([(contact.number, outcome)])
-
-
-def _collect(run: OpenRun, feed: Feed, writer: _Writer, *, wait: bool = True) -> None:
-    """Take what has come, and write it if it is a piece, or the time has come."""
-    writer.add(feed.collect(PIECE - len(writer.rows), writer.seconds_left() if wait else 0))
-    if len(writer.rows) >= PIECE or not writer.seconds_left():
-        writer.write()
-    run.check_not_stopped()
-    if feed.stopped:
-        raise RunStopped("The run was stopped; what had come is stored. Run it again with its id to go on.")
-
-
-def render_batch(batch: Batch, template: Message, step: Step, owner: str) -> Counts:
+def render_batch(run: OpenRun, batch: Batch, template: Message, step: Step, owner: str) -> Counts:
     """Render a message for each contact of a batch that waits for it.
 
     Raises:
         StepRefused: if the step is wrong for every contact.
         RunStopped: if the run was stopped.
     """
-    run = open_run(batch.run_id, batch.workspace)
     condition = condition_of(step)
     message, is_text = message_template(template, step)
     number = _begin(run, batch, step, owner)

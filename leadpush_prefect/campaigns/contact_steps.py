@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from leadpush_prefect.blocks.workspace import workspace_config
-from leadpush_prefect.campaigns.steps import Message, condition_of, decide, message_template, render_values
-from leadpush_prefect.endpoints.mock import Mock
-from leadpush_prefect.endpoints.prepared import PreparedEndpoint
+from leadpush_prefect.campaigns.steps import (
+    Fetch,
+    Message,
+    condition_of,
+    decide,
+    message_template,
+    render_values,
+)
 from leadpush_prefect.model.context import CampaignContext, workspace_values
 from leadpush_prefect.model.outcome import Outcome
 from leadpush_prefect.model.step import Step
@@ -17,34 +22,30 @@ from leadpush_prefect.text.json_text import from_json
 __all__ = ["afetch_contact", "fetch_contact", "render_contact"]
 
 
-def fetch_contact(
-    context: CampaignContext, target: PreparedEndpoint, step: Step, mock: Mock
-) -> CampaignContext:
+def fetch_contact(context: CampaignContext, fetch: Fetch) -> CampaignContext:
     """Fetch for one contact: its context with the output, or as it was where the condition was not met.
 
     Raises:
         FetchFailed: if there is no output and the step stops at a failure.
         StepRefused: if the step is wrong, or the contact has been through one of its name.
     """
+    step = fetch.step
     after = context.after(step.node)
-    outcome = _decided(after, target, step, mock) or fetch_one(target, after, node=step.values())
+    outcome = _without_request(after, fetch) or fetch_one(fetch.endpoint, after, node=step.values())
     return _with_outcome(after, step, outcome)
 
 
-async def afetch_contact(
-    context: CampaignContext, target: PreparedEndpoint, step: Step, mock: Mock
-) -> CampaignContext:
+async def afetch_contact(context: CampaignContext, fetch: Fetch) -> CampaignContext:
     """The awaitable twin of `fetch_contact`; cancelling it stops the request."""
+    step = fetch.step
     after = context.after(step.node)
-    outcome = _decided(after, target, step, mock) or await afetch_one(target, after, node=step.values())
+    outcome = _without_request(after, fetch) or await afetch_one(fetch.endpoint, after, node=step.values())
     return _with_outcome(after, step, outcome)
 
 
-def _decided(context: CampaignContext, target: PreparedEndpoint, step: Step, mock: Mock) -> Outcome | None:
-    """The outcome for which nothing is sent."""
-    values = context.values(workspace_values(target.workspace), step.values())
-    decided = decide(step, condition_of(step), values)
-    return mock.outcome(target, values) if decided is None and context.simulate else decided
+def _without_request(context: CampaignContext, fetch: Fetch) -> Outcome | None:
+    values = context.values(workspace_values(fetch.endpoint.workspace), fetch.step.values())
+    return fetch.without_request(condition_of(fetch.step), values, simulate=context.simulate)
 
 
 def _with_outcome(context: CampaignContext, step: Step, outcome: Outcome) -> CampaignContext:

@@ -4,9 +4,12 @@ rendered."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from leadpush_prefect.endpoints.attempt import render_failure
+from leadpush_prefect.endpoints.mock import Mock
+from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.errors import Reason, StepRefused
 from leadpush_prefect.model.names import ROOTS
 from leadpush_prefect.model.outcome import Failure, Outcome, Status
@@ -22,10 +25,32 @@ from leadpush_prefect.templates import (
 )
 from leadpush_prefect.text.json_text import MAX_DEPTH, NestedTooDeeply, check_json, to_json
 
-__all__ = ["Message", "condition_of", "decide", "message_template", "render_values"]
+__all__ = ["Fetch", "Message", "condition_of", "decide", "message_template", "render_values"]
 
 Message = str | dict[str, Any] | list[Any]
 """A message's template: a text, or an object or list whose texts are templates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A step that fetches, ready for contacts.
+
+    Attributes:
+        step: The step.
+        endpoint: What it calls, for the workspace of its contacts.
+        mock: What answers in place of that in a simulated run.
+    """
+
+    step: Step
+    endpoint: PreparedEndpoint
+    mock: Mock
+
+    def without_request(
+        self, condition: Condition | None, values: Mapping[str, Any], *, simulate: bool
+    ) -> Outcome | None:
+        """The outcome of a contact for which nothing is to be sent, or None."""
+        decided = decide(self.step, condition, values)
+        return self.mock.outcome(self.endpoint, values) if decided is None and simulate else decided
 
 
 def condition_of(step: Step) -> Condition | None:

@@ -1,14 +1,13 @@
 """From a task's arguments to its step: is it a contact or a batch, which endpoint, and what is logged.
 
 A module of its own, because Prefect's process and Dask runners pickle a task's function by value, with its
-globals: the functions in `tasks` refer to nothing but this module.
+globals: the functions in `tasks` refer to nothing but this module, which has their options too.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -23,69 +22,44 @@ from leadpush_prefect.blocks.loading import load_block
 from leadpush_prefect.campaigns.batch import Batch
 from leadpush_prefect.campaigns.batch_steps import Counts, fetch_batch, render_batch
 from leadpush_prefect.campaigns.contact_steps import afetch_contact, fetch_contact, render_contact
-from leadpush_prefect.campaigns.steps import Message
+from leadpush_prefect.campaigns.steps import Fetch, Message
 from leadpush_prefect.endpoints.mock import Mock
-from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.errors import LeadpushError
-from leadpush_prefect.model.config import WorkspaceConfig
+from leadpush_prefect.model.config import HasConfig, WorkspaceConfig
 from leadpush_prefect.model.context import CampaignContext
-from leadpush_prefect.model.step import Step
-from leadpush_prefect.runs.open_runs import open_run
+from leadpush_prefect.model.step import Step, StepOptions
+from leadpush_prefect.runs.open_runs import OpenRun, open_run
 from leadpush_prefect.sending.dispatcher import dispatcher
 from leadpush_prefect.text.display import shortened
 from leadpush_prefect.text.projection import keep_paths
 
-__all__ = ["afetch", "fetch", "load_ahead", "refuse_running_loop", "render", "run_name"]
+__all__ = ["StepOptions", "afetch", "fetch", "load_ahead", "refuse_running_loop", "render", "run_name"]
 
 Target = CampaignContext | Batch
 
 
-def fetch(
-    target: Target,
-    endpoint: ApiEndpoint | str,
-    output_key: str,
-    node: str,
-    when: str,
-    on_failure: str,
-    keep: Sequence[str],
-    mock_response: Any,
-    mock_status: int,
-) -> Target:
+def fetch(target: Target, endpoint: ApiEndpoint | str, options: StepOptions) -> Target:
     """The body of `fetch_api_data`."""
-    _refuse_unsubscribed(target, endpoint)
-    prepared, step = _prepare(target, endpoint, output_key, node, when, on_failure, keep)
-    mock = _mock(target, step, mock_response, mock_status)
     if isinstance(target, CampaignContext):
-        return fetch_contact(target, prepared, step, mock)
-    _log_counts(target, step, fetch_batch(target, prepared, step, _owner(), mock))
+        return fetch_contact(target, _fetch_for_contact(target, endpoint, options))
+    run, asked = _fetch_for_batch(target, endpoint, options)
+    _log_counts(target, asked.step, fetch_batch(run, target, asked, _owner()))
     return target
 
 
-async def afetch(
-    target: Target,
-    endpoint: ApiEndpoint | str,
-    output_key: str,
-    node: str,
-    when: str,
-    on_failure: str,
-    keep: Sequence[str],
-    mock_response: Any,
-    mock_status: int,
-) -> Target:
+async def afetch(target: Target, endpoint: ApiEndpoint | str, options: StepOptions) -> Target:
     """The body of `afetch_api_data`: one contact on the caller's loop, a batch in a thread."""
-    _refuse_unsubscribed(target, endpoint)
-    prepared, step = _prepare(target, endpoint, output_key, node, when, on_failure, keep)
-    mock = _mock(target, step, mock_response, mock_status)
     if isinstance(target, CampaignContext):
-        return await afetch_contact(target, prepared, step, mock)
+        return await afetch_contact(target, _fetch_for_contact(target, endpoint, options))
+    run, asked = _fetch_for_batch(target, endpoint, options)
     owner = _owner()
-    thread = asyncio.create_task(asyncio.to_thread(fetch_batch, target, prepared, step, owner, mock))
+    thread = asyncio.create_task(asyncio.to_thread(fetch_batch, run, target, asked, owner))
     try:
         counts = await asyncio.shield(thread)
     except asyncio.CancelledError:
         await _stop(thread, owner)
         raise
-    _log_counts(target, step, counts)
+    _log_counts(target, asked.step, counts)
     return target
 
 
@@ -98,25 +72,18 @@ async def _stop(thread: asyncio.Task[Counts], owner: str) -> None:
         thread.exception()  # RunStopped, of which nobody wants to hear
 
 
-def render(target: Target, template: Message, output_key: str, node: str, when: str, on_failure: str) -> Any:
+def render(target: Target, template: Message, options: StepOptions) -> Any:
     """The body of `render_template`."""
     if not isinstance(target, CampaignContext):
         _refuse_other(target)
-    step = Step(node or output_key, output_key, "render", "", when, on_failure, repr(template))
-    step.check()
+    step = options.step("render", detail=repr(template))
     if isinstance(target, CampaignContext):
         target.refuse_unsubscribed()
         return render_contact(target, template, step)
-    if not output_key:
+    if not step.output_key:
         raise ValueError("render_template needs an output_key for a batch: the messages are stored under it.")
-    _log_counts(target, step, render_batch(target, template, step, _owner()))
+    _log_counts(target, step, render_batch(_run_of(target), target, template, step, _owner()))
     return target
-
-
-def _refuse_unsubscribed(target: Target, endpoint: ApiEndpoint | str) -> None:
-    """See that one contact may be asked, before anything is looked up for it; of a batch, the store knows."""
-    if isinstance(target, CampaignContext):
-        target.refuse_unsubscribed(endpoint if isinstance(endpoint, str) else getattr(endpoint, "name", ""))
 
 
 def load_ahead(endpoint: object) -> None:
@@ -126,35 +93,58 @@ def load_ahead(endpoint: object) -> None:
             load_block(ApiEndpoint, endpoint, field="endpoint")
 
 
-def _prepare(
-    target: Target,
-    endpoint: ApiEndpoint | str,
-    output_key: str,
-    node: str,
-    when: str,
-    on_failure: str,
-    keep: Sequence[str],
-) -> tuple[PreparedEndpoint, Step]:
+def _fetch_for_contact(context: CampaignContext, endpoint: ApiEndpoint | str, options: StepOptions) -> Fetch:
+    """What the options ask for; that the contact may be asked is seen before anything is looked up for it."""
+    context.refuse_unsubscribed(endpoint if isinstance(endpoint, str) else getattr(endpoint, "name", ""))
+    block, step = _block_and_step(endpoint, options)
+    fetch = _prepared(block, step, options, context.workspace)
+    if options.mock_response is not None and not context.simulate and _is_first_of_flow_run(step.node):
+        _say_mock_is_ignored(step)
+    return fetch
+
+
+def _fetch_for_batch(
+    batch: Batch, endpoint: ApiEndpoint | str, options: StepOptions
+) -> tuple[OpenRun, Fetch]:
+    """What the options ask for, with the batch's run; who of it may be asked, the store knows."""
+    block, step = _block_and_step(endpoint, options)
+    _refuse_other(batch)
+    run = _run_of(batch)
+    fetch = _prepared(block, step, options, run.workspace)
+    if options.mock_response is not None and not run.record.simulate and run.say_once(f"mock {step.node}"):
+        _say_mock_is_ignored(step)
+    return run, fetch
+
+
+def _block_and_step(endpoint: ApiEndpoint | str, options: StepOptions) -> tuple[ApiEndpoint, Step]:
     block = load_block(ApiEndpoint, endpoint, field="endpoint") if isinstance(endpoint, str) else endpoint
     if not isinstance(block, ApiEndpoint):
         raise TypeError(
             f"endpoint is a {type(block).__name__}, and must be an ApiEndpoint or the name of one."
         )
-    if not output_key:
+    if not options.output_key:
         raise ValueError("output_key is empty. Later steps read the output as {{ workflow.OUTPUT_KEY }}.")
-    paths = keep_paths(keep)
-    detail = f"keep {paths}" if paths else ""
-    step = Step(node or output_key, output_key, "fetch", block.name, when, on_failure, detail)
-    step.check()
-    return replace(block.prepare(_workspace(target)), keep=paths), step
+    paths = keep_paths(options.keep)
+    return block, options.step("fetch", block.name, f"keep {paths}" if paths else "")
 
 
-def _workspace(target: Target) -> Any:
-    if isinstance(target, CampaignContext):
-        return target.workspace
-    _refuse_other(target)
-    workspace: WorkspaceConfig = open_run(target.run_id, target.workspace).workspace
-    return workspace
+def _prepared(
+    block: ApiEndpoint, step: Step, options: StepOptions, workspace: HasConfig | WorkspaceConfig | str
+) -> Fetch:
+    """The step with its endpoint, checked and compiled, and its mock.
+
+    Raises:
+        ValueError: if the mock's status is no HTTP status.
+    """
+    endpoint = replace(block.prepare(workspace), keep=keep_paths(options.keep))
+    status = options.mock_status
+    if type(status) is not int or not 100 <= status <= 599:
+        raise ValueError(f"mock_status is {status!r}, and must be an HTTP status, such as 200 or 404.")
+    return Fetch(step, endpoint, Mock(options.mock_response, status))
+
+
+def _run_of(batch: Batch) -> OpenRun:
+    return open_run(batch.run_id, batch.workspace)
 
 
 def _refuse_other(target: object) -> None:
@@ -166,35 +156,22 @@ def _owner() -> str:
     return str(task_run.get_id() or uuid4())
 
 
-def _mock(target: Target, step: Step, response: Any, status: int) -> Mock:
-    """The step's mock; in a live run one line of the log says that it is ignored.
-
-    Raises:
-        ValueError: if the status is no HTTP status.
-    """
-    if type(status) is not int or not 100 <= status <= 599:
-        raise ValueError(f"mock_status is {status!r}, and must be an HTTP status, such as 200 or 404.")
-    if response is not None and _is_first_of_live_run(target, step.node):
-        _logger().warning(
-            "Step %s: mock_response is ignored, since the run is live (simulate=False).", step.node
-        )
-    return Mock(response, status)
-
-
 _said: OrderedDict[tuple[str, str], None] = OrderedDict()
 
 
-def _is_first_of_live_run(target: Target, node: str) -> bool:
-    if isinstance(target, Batch):
-        run = open_run(target.run_id, target.workspace)
-        return not run.record.simulate and run.say_once(f"mock {node}")
+def _is_first_of_flow_run(node: str) -> bool:
+    """Whether nothing was said yet of a node in this flow run, whose contacts come one by one."""
     told = str(flow_run.get_id() or uuid4()), node
-    if target.simulate or told in _said:
+    if told in _said:
         return False
     _said[told] = None
     while len(_said) > 256:
         _said.popitem(last=False)
     return True
+
+
+def _say_mock_is_ignored(step: Step) -> None:
+    _logger().warning("Step %s: mock_response is ignored, since the run is live (simulate=False).", step.node)
 
 
 def _log_counts(batch: Batch, step: Step, counts: Counts) -> None:

@@ -1,14 +1,51 @@
-"""One node of a campaign."""
+"""One node of a campaign, and the options that a task was asked for it with."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from leadpush_prefect.model.names import check_identifier
 
-__all__ = ["Step"]
+__all__ = ["OnFailure", "Step", "StepOptions"]
+
+OnFailure = Literal["stop", "continue"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOptions:
+    """What a task was asked for beside its target and its endpoint or template; each task describes its own.
+
+    Attributes:
+        output_key: Where the outputs are stored.
+        node: The step's name; empty for the output key.
+        when: A condition; empty for none.
+        on_failure: Whether a contact's workflow stops at a failure.
+        keep: Which parts of an answer are stored; none: all of it.
+        mock_response: The answer in a simulated run.
+        mock_status: The HTTP status of that answer.
+    """
+
+    output_key: str
+    node: str
+    when: str
+    on_failure: OnFailure
+    keep: Sequence[str] = ()
+    mock_response: Any = None
+    mock_status: int = 200
+
+    def step(self, kind: Literal["fetch", "render"], endpoint: str = "", detail: str = "") -> Step:
+        """The step that they make.
+
+        Raises:
+            ValueError: if a name is no identifier, or on_failure is neither stop nor continue.
+        """
+        node = self.node or self.output_key
+        step = Step(node, self.output_key, kind, endpoint, self.when, self.on_failure, detail)
+        step.check()
+        return step
 
 
 @dataclass(frozen=True, slots=True)
