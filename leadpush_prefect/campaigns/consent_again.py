@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
 
+from leadpush_prefect.blocks import Audience
 from leadpush_prefect.model.consent import Consent
 from leadpush_prefect.model.consent_columns import SUBSCRIBED, ConsentColumns, UnclearAnswer
+from leadpush_prefect.model.contact import ContactRow
 from leadpush_prefect.store.contacts import iter_contacts
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.stored_values import stored_contact
-from leadpush_prefect.store.withdrawals import withdraw
+from leadpush_prefect.store.withdrawals import withdraw, withdraw_unconfirmed
 
-__all__ = ["is_old", "judge_snapshot"]
+__all__ = ["consent_again"]
 
 OLD = timedelta(hours=24)
 """A snapshot's consent counts for so long; then a later execution reads the audience's again."""
@@ -21,12 +24,40 @@ OLD = timedelta(hours=24)
 _OWN_KEYS = {"_id", "uuid", SUBSCRIBED, "attributes"}
 
 
-def is_old(run: RunRecord, now: datetime) -> bool:
+def consent_again(
+    database: Engine,
+    record: RunRecord,
+    audience: Audience,
+    contacts: Iterable[ContactRow],
+    columns: ConsentColumns,
+    refresh: bool | None,
+) -> RunRecord:
+    """See who of a snapshot may still be asked.
+
+    Args:
+        database: The database.
+        record: The run, at a later execution.
+        audience: Its audience.
+        contacts: The audience's contacts, which are read only if need be.
+        columns: What says of them whether they are subscribed.
+        refresh: Whether they are read; None: if their consent is older than a day.
+
+    Raises:
+        AudienceInvalid, RunBusy: if a column looks like consent and is not named, or by the audience's reader.
+    """
+    if not record.consent:
+        record = _judge_snapshot(database, record, audience.consent_columns())
+    if refresh is None:
+        refresh = _is_old(record, datetime.now(UTC))
+    return withdraw_unconfirmed(database, record, contacts, columns) if refresh else record
+
+
+def _is_old(run: RunRecord, now: datetime) -> bool:
     """Whether a run's consent is older than a day."""
     return now - run.consent_read_at > OLD
 
 
-def judge_snapshot(database: Engine, run: RunRecord, columns: ConsentColumns) -> RunRecord:
+def _judge_snapshot(database: Engine, run: RunRecord, columns: ConsentColumns) -> RunRecord:
     """Judge the contacts of a snapshot by columns that the version which took it did not look at.
 
     It stored them as attributes, and took everybody for subscribed whose column had another name than `subscribed`.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
@@ -12,19 +13,24 @@ from prefect.futures import PrefectFuture
 from leadpush_prefect.campaigns.batch import Batch
 from leadpush_prefect.campaigns.run import current_run
 from leadpush_prefect.campaigns.task_bodies import load_ahead, refuse_running_loop, run_name
-from leadpush_prefect.text.display import shortened
 
 __all__ = ["CampaignTask", "campaign_task"]
 
 
 class CampaignTask(Task[..., Any]):
-    """What `fetch_api_data` and its like are: called, submitted and mapped as any Prefect task."""
+    """What `fetch_api_data` and its like are: called, submitted and mapped as any Prefect task.
 
-    instead = ""
-    """What to call on a running event loop; empty where that does no harm."""
+    Attributes:
+        instead: What to call on a running event loop; empty where that does no harm.
+        calls_endpoint: Whether its second argument is an endpoint.
+    """
 
-    calls_endpoint = False
-    """Whether its second argument is an endpoint."""
+    def __init__(
+        self, function: Callable[..., Any], *, instead: str, calls_endpoint: bool, **options: Any
+    ) -> None:
+        super().__init__(function, **options)
+        self.instead = instead
+        self.calls_endpoint = calls_endpoint
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.instead:
@@ -49,11 +55,10 @@ class CampaignTask(Task[..., Any]):
             _report(future, self.name, target, kwargs)
         return submitted
 
-    def with_options(self, *args: Any, **kwargs: Any) -> Any:
-        other = super().with_options(*args, **kwargs)
-        other.__class__ = type(self)  # Prefect makes a plain Task of it
-        other.instead = self.instead  # type: ignore[attr-defined]
-        other.calls_endpoint = self.calls_endpoint  # type: ignore[attr-defined]
+    def with_options(self, *args: Any, **kwargs: Any) -> Self:
+        """A copy with other options; Prefect's own makes a plain Task, of which the copy takes all it has."""
+        other = copy(self)
+        vars(other).update(vars(super().with_options(*args, **kwargs)))
         return other
 
 
@@ -62,11 +67,7 @@ def _report(future: Any, name: str, target: Any, arguments: Mapping[str, Any]) -
     if run is None or not isinstance(future, PrefectFuture):
         return  # it was submitted with return_state=True, which waits
     node = arguments.get("node") or arguments.get("output_key") or name
-    run.add_future(
-        shortened(f"step {node}"),
-        future,
-        batch=target if isinstance(target, (Batch, PrefectFuture)) else None,
-    )
+    run.add_step(node, future, batch=target if isinstance(target, (Batch, PrefectFuture)) else None)
 
 
 def campaign_task(
@@ -79,15 +80,14 @@ def campaign_task(
     """
 
     def decorate(function: Callable[..., Any]) -> CampaignTask:
-        task = CampaignTask(
+        return CampaignTask(
             function,
+            instead=instead,
+            calls_endpoint=calls_endpoint,
             name=name,
-            task_run_name=run_name,  # type: ignore[arg-type]  # Prefect looks for the parameter itself
+            task_run_name=run_name,  # Prefect looks for the parameter itself
             persist_result=False,
             cache_policy=NO_CACHE,
         )
-        task.instead = instead
-        task.calls_endpoint = calls_endpoint
-        return task
 
     return decorate

@@ -13,8 +13,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from prefect.exceptions import MissingContextError
-from prefect.logging import get_logger, get_run_logger
 from prefect.runtime import flow_run, task_run
 
 from leadpush_prefect.blocks import ApiEndpoint
@@ -22,6 +20,7 @@ from leadpush_prefect.blocks.loading import load_block
 from leadpush_prefect.campaigns.batch import Batch
 from leadpush_prefect.campaigns.batch_steps import Counts, fetch_batch, render_batch
 from leadpush_prefect.campaigns.contact_steps import afetch_contact, fetch_contact, render_contact
+from leadpush_prefect.campaigns.logger import logger
 from leadpush_prefect.campaigns.steps import Fetch, Message
 from leadpush_prefect.endpoints.mock import Mock
 from leadpush_prefect.errors import LeadpushError
@@ -171,21 +170,14 @@ def _is_first_of_flow_run(node: str) -> bool:
 
 
 def _say_mock_is_ignored(step: Step) -> None:
-    _logger().warning("Step %s: mock_response is ignored, since the run is live (simulate=False).", step.node)
+    logger().warning("Step %s: mock_response is ignored, since the run is live (simulate=False).", step.node)
 
 
 def _log_counts(batch: Batch, step: Step, counts: Counts) -> None:
     parts = (
         ", ".join(f"{count:,} {code}" for code, count in sorted(counts.items())) or "nothing was left to do"
     )
-    _logger().info("Step %s, batch %s: %s.", step.node, batch.number, parts)
-
-
-def _logger() -> Any:
-    try:
-        return get_run_logger()
-    except MissingContextError:
-        return get_logger("leadpush")
+    logger().info("Step %s, batch %s: %s.", step.node, batch.number, parts)
 
 
 def run_name(parameters: dict[str, Any]) -> str:

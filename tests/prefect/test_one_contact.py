@@ -366,9 +366,13 @@ def test_templates_of_every_kind(acme: Workspace) -> None:
 
 
 def test_with_options(endpoint: ApiEndpoint) -> None:
-    """with_options gives a task of the same kind."""
-    other: Any = fetch_api_data.with_options(name="Look up", retries=2, tags=["crm"])
+    """with_options gives a task of the same kind, and leaves the one that it was made of as it was."""
+    first: Any = fetch_api_data
+    other: Any = first.with_options(name="Look up", retries=2, tags=["crm"])
     assert isinstance(other, CampaignTask)
+    assert (other.instead, other.calls_endpoint) == (first.instead, True)
+    assert (first.name, first.retries, first.tags) == ("Fetch API Data", 0, set())
+    assert other.with_options(retries=3).instead == first.instead
     assert (other.name, other.retries) == ("Look up", 2)
     assert not other.persist_result
     after = run_flow(lambda: other(context("acme"), endpoint, output_key="a")).result()
