@@ -3,119 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Any
 
 from leadpush_prefect.blocks import ApiEndpoint
 from leadpush_prefect.campaigns import task_bodies
 from leadpush_prefect.campaigns.batch import Batch
 from leadpush_prefect.campaigns.task import campaign_task
 from leadpush_prefect.model.context import CampaignContext
+from leadpush_prefect.model.step import OnFailure
 
 if TYPE_CHECKING:
-    from prefect.futures import PrefectFuture, PrefectFutureList
+    from leadpush_prefect.campaigns.task_types import AsyncFetchTask, FetchTask, RenderTask
 
 __all__ = ["afetch_api_data", "fetch_api_data", "render_template"]
-
-OnFailure = Literal["stop", "continue"]
-
-
-class _Submittable(Protocol):
-    """What each of the tasks has as a Prefect task."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def fn(self) -> Any: ...
-    def submit(self, *args: Any, **kwargs: Any) -> PrefectFuture[Any]: ...
-    def map(self, *args: Any, **kwargs: Any) -> PrefectFutureList[Any]: ...
-    def with_options(self, *args: Any, **kwargs: Any) -> Any: ...
-
-
-class _Fetch(_Submittable, Protocol):
-    @overload
-    def __call__(
-        self,
-        target: CampaignContext,
-        endpoint: ApiEndpoint | str,
-        *,
-        output_key: str,
-        node: str = "",
-        when: str = "",
-        on_failure: OnFailure = "stop",
-        keep: Sequence[str] = (),
-        mock_response: Any = None,
-        mock_status: int = 200,
-    ) -> CampaignContext: ...
-    @overload
-    def __call__(
-        self,
-        target: Batch,
-        endpoint: ApiEndpoint | str,
-        *,
-        output_key: str,
-        node: str = "",
-        when: str = "",
-        on_failure: OnFailure = "stop",
-        keep: Sequence[str] = (),
-        mock_response: Any = None,
-        mock_status: int = 200,
-    ) -> Batch: ...
-
-
-class _AsyncFetch(_Submittable, Protocol):
-    @overload
-    async def __call__(
-        self,
-        target: CampaignContext,
-        endpoint: ApiEndpoint | str,
-        *,
-        output_key: str,
-        node: str = "",
-        when: str = "",
-        on_failure: OnFailure = "stop",
-        keep: Sequence[str] = (),
-        mock_response: Any = None,
-        mock_status: int = 200,
-    ) -> CampaignContext: ...
-    @overload
-    async def __call__(
-        self,
-        target: Batch,
-        endpoint: ApiEndpoint | str,
-        *,
-        output_key: str,
-        node: str = "",
-        when: str = "",
-        on_failure: OnFailure = "stop",
-        keep: Sequence[str] = (),
-        mock_response: Any = None,
-        mock_status: int = 200,
-    ) -> Batch: ...
-
-
-class _Render(_Submittable, Protocol):
-    @overload
-    def __call__(
-        self,
-        target: CampaignContext,
-        template: str | dict[str, Any] | list[Any],
-        *,
-        output_key: str = "",
-        node: str = "",
-        when: str = "",
-        on_failure: OnFailure = "stop",
-    ) -> Any: ...
-    @overload
-    def __call__(
-        self,
-        target: Batch,
-        template: str | dict[str, Any] | list[Any],
-        *,
-        output_key: str = "",
-        node: str = "",
-        when: str = "",
-        on_failure: OnFailure = "stop",
-    ) -> Batch: ...
 
 
 def _fetch_api_data(
@@ -263,8 +163,8 @@ _fetch_api_data.__name__ = "fetch_api_data"
 _afetch_api_data.__name__ = "afetch_api_data"
 _render_template.__name__ = "render_template"
 
-fetch_api_data: _Fetch = campaign_task(
+fetch_api_data: FetchTask = campaign_task(
     "Fetch API Data", instead="await afetch_api_data(...)", calls_endpoint=True
 )(_fetch_api_data)
-afetch_api_data: _AsyncFetch = campaign_task("Fetch API Data", calls_endpoint=True)(_afetch_api_data)
-render_template: _Render = campaign_task("Render Template")(_render_template)
+afetch_api_data: AsyncFetchTask = campaign_task("Fetch API Data", calls_endpoint=True)(_afetch_api_data)
+render_template: RenderTask = campaign_task("Render Template")(_render_template)

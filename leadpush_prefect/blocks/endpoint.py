@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from prefect.blocks.core import Block
 from prefect.types import SecretDict
@@ -165,6 +165,28 @@ class ApiEndpoint(CheckedBlock, Block):
         title="Reuse connections",
         description="Off: each request gets a connection of its own, for an API that mixes up its answers.",
     )
+
+    if TYPE_CHECKING:  # a field takes more than it is: plain secrets, and a body of any JSON
+
+        def __init__(
+            self,
+            *,
+            workspace: str = "",
+            method: str = "GET",
+            url: str = "",
+            headers: Mapping[str, Any] = {},
+            query: Mapping[str, Any] = {},
+            body: str | Mapping[str, Any] | list[Any] = "",
+            secrets: Mapping[str, str] | SecretDict = {},  # noqa: B006
+            timeout_seconds: float = 10.0,
+            enabled: bool = True,
+            missing_variables: Literal["error", "empty"] = "error",
+            max_concurrency: int = 16,
+            requests_per_second: float = 0.0,
+            max_attempts: int = 3,
+            follow_redirects: bool = False,
+            reuse_connections: bool = True,
+        ) -> None: ...
 
     _unusable: list[Problem] = PrivateAttr(default_factory=list)
     _prepared: PreparedEndpoint | None = PrivateAttr(default=None)

@@ -258,7 +258,7 @@ def test_a_wrong_template_or_condition(endpoint: ApiEndpoint, acme: Workspace, r
     assert "template_invalid" in bad
     bad = refused(lambda b, e: fetch_api_data.submit(b, e, output_key="m", when="a =="), endpoint, acme)
     assert "template_invalid: Step m: when" in bad
-    bad = refused(lambda b, e: render_template.submit(b, "Hi"), endpoint, acme)
+    bad = refused(lambda b, e: render_template.submit(b, "Hi"), endpoint, acme)  # type: ignore[call-overload]
     assert "needs an output_key for a batch" in bad
     assert rows("SELECT * FROM leadpush_outcome") == []
 

@@ -15,6 +15,7 @@ from sqlalchemy import Engine, text
 
 from leadpush_prefect import ApiEndpoint, Audience, Batch, CampaignRun, Workspace, fetch_api_data
 from leadpush_prefect.campaigns import outputs as batch_module
+from leadpush_prefect.model.step import OnFailure
 from leadpush_prefect.reports import progress
 from tests.support.flows import run_flow
 from tests.support.raw_server import RawServer, Request, each, respond
@@ -103,7 +104,7 @@ def people(count: int) -> Audience:
 
 
 def campaign(
-    api: RawServer, acme: Workspace, meanwhile: Callable[[], None], *, on_failure: str = "stop"
+    api: RawServer, acme: Workspace, meanwhile: Callable[[], None], *, on_failure: OnFailure = "stop"
 ) -> Callable[[], Any]:
     endpoint = ApiEndpoint(url=api.url + "/{{ contact._id }}", max_attempts=1, max_concurrency=4)
 
@@ -139,7 +140,7 @@ def test_a_line_every_few_seconds(
 
 @pytest.mark.parametrize(("on_failure", "before"), [("stop", 34), ("continue", 36)])
 def test_a_second_execution(
-    on_failure: str,
+    on_failure: OnFailure,
     before: int,
     api: RawServer,
     behaviour: Api,

@@ -19,6 +19,7 @@ from leadpush_prefect import (
     fetch_api_data,
     render_template,
 )
+from leadpush_prefect.model.step import OnFailure
 from leadpush_prefect.store.database import open_database
 from tests.support.flows import on_database, run_flow
 from tests.support.raw_server import RawServer, Request, each, respond
@@ -64,7 +65,11 @@ def counts(server: RawServer) -> Counter[str]:
 
 
 def campaign(
-    server: RawServer, workspace: Workspace, *, on_second: str = "continue", last: str = "{{ contact._id }}"
+    server: RawServer,
+    workspace: Workspace,
+    *,
+    on_second: OnFailure = "continue",
+    last: str = "{{ contact._id }}",
 ) -> Callable[[str], Any]:
     """first (stop), second (only for odd-numbered and even ones from 6 on), then a message."""
     first, second = (
