@@ -34,12 +34,6 @@ __all__ = [
     "write_outputs",
 ]
 
-WRITE_PIECE = 500
-
-
-WRITE_SECONDS = 1.0
-
-
 READ_TO_THE_END = -1
 """Of `claim`: in place of a step's number, that a task of the user's own has read all contexts of a batch."""
 
@@ -62,7 +56,9 @@ def skip_unstored(run: OpenRun) -> None:
     read = _read_batches(run)
     for node, batch, _ in unreached(database, record):
         if node in stores and batch in read:
-            for piece in pending(database, record, stores[node], batch_range(record, batch), WRITE_PIECE):
+            for piece in pending(
+                database, record, stores[node], batch_range(record, batch), run.tunables.unwritten
+            ):
                 skipped = [
                     (contact.number, WITHDRAWN if contact.is_withdrawn else Outcome(Status.SKIPPED))
                     for contact in piece
@@ -104,7 +100,7 @@ class Stores:
         self.rows: dict[str, dict[int, Outcome]] = {}
         self.seen: dict[str, set[int]] = {}
         self.closed = False
-        self.due = monotonic() + WRITE_SECONDS
+        self.due = monotonic() + self.run.tunables.flush_seconds
         self.lock = threading.RLock()  # a task may work on its contexts in threads
 
     def add(self, output_key: str, number: int, outcome: Outcome) -> bool:
@@ -119,7 +115,7 @@ class Stores:
                 )
             self.rows.setdefault(output_key, {})[number] = outcome
             self.seen[output_key].add(number)
-            if len(self.rows[output_key]) >= WRITE_PIECE:
+            if len(self.rows[output_key]) >= self.run.tunables.unwritten:
                 self.write()
             return True
 
@@ -132,7 +128,7 @@ class Stores:
             for output_key, rows in self.rows.items():
                 write_outputs(self.run, output_key, rows)
             self.rows = {}
-            self.due = monotonic() + WRITE_SECONDS
+            self.due = monotonic() + self.run.tunables.flush_seconds
 
     def count_skipped(self, read: int) -> None:
         """All were read; those for whom nothing was stored are done with too."""

@@ -21,11 +21,13 @@ from leadpush_prefect.model.config import WorkspaceConfig
 from leadpush_prefect.model.consent_columns import ConsentColumns
 from leadpush_prefect.model.contact import ContactRow, InvalidRow
 from leadpush_prefect.model.names import check_name
+from leadpush_prefect.model.tunables import Tunables
 from leadpush_prefect.reports.sentences import consent_text
 from leadpush_prefect.runs.databases import database_of
 from leadpush_prefect.runs.lease import RunLease, watch_holder
 from leadpush_prefect.runs.open_runs import OpenRun, beginning, refuse_if_open
 from leadpush_prefect.runs.task_runner import check_task_runner, works_in_threads
+from leadpush_prefect.settings import read_tunables
 from leadpush_prefect.store.runs import RunRecord, begin_run, finish_run
 from leadpush_prefect.store.snapshot import IN_PROCESSES, IN_THREADS, snapshot
 from leadpush_prefect.text.display import shortened, visible
@@ -71,9 +73,9 @@ def begin(options: RunOptions) -> tuple[OpenRun, RunLease]:
     check_task_runner(options.workspace.name)
     run_id = options.run_id or _id_of_flow_run()
     refuse_if_open(run_id)
-    database = database_of(options.workspace)
-    dead = watch_holder(database, run_id, logger())
-    lease = RunLease(database, run_id)
+    database, tunables = database_of(options.workspace), read_tunables()
+    dead = watch_holder(database, run_id, tunables.watch_seconds, logger())
+    lease = RunLease(database, run_id, tunables.heartbeat_seconds)
     try:
         record = begin_run(
             database,
@@ -86,19 +88,22 @@ def begin(options: RunOptions) -> tuple[OpenRun, RunLease]:
             holder=lease.identity,
             dead=dead,
         )
-        record = _with_contacts(database, record, options)
+        record = _with_contacts(database, record, options, tunables)
     except BaseException:
         lease.release()
         raise
-    return OpenRun(record, database, options.workspace, report=options.report), lease
+    run = OpenRun(record, database, options.workspace, report=options.report, tunables=tunables)
+    return run, lease
 
 
-def _with_contacts(database: Engine, record: RunRecord, options: RunOptions) -> RunRecord:
+def _with_contacts(
+    database: Engine, record: RunRecord, options: RunOptions, tunables: Tunables
+) -> RunRecord:
     """Take the contacts; where that fails, nobody shall take the run for one that works."""
     invalid = _Invalid()
     try:
         columns = options.audience.consent_columns(refuse=not options.include_unsubscribed)
-        with beginning():
+        with beginning(tunables):
             record = _taken(database, record, options, columns, invalid)
         _log_beginning(record)
         _log_ignored(columns)

@@ -148,13 +148,16 @@ def delete(
         Print JSON.
     """
     from leadpush_prefect.runs.lease import watch_holder
+    from leadpush_prefect.settings import read_tunables
     from leadpush_prefect.store.deletion import delete_runs
 
-    database = _database(workspace)
+    database, watch_seconds = _database(workspace), read_tunables().watch_seconds
     records = _chosen(database, run_ids, older_than_days, unfinished)
     for record in records:
         if not _has_ended(record):
-            watch_holder(database, record.run_id, getLogger("leadpush"))  # refuses one that works
+            watch_holder(
+                database, record.run_id, watch_seconds, getLogger("leadpush")
+            )  # refuses one that works
     if yes:
         delete_runs(database, [record.key for record in records])
     if json:

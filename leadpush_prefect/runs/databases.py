@@ -8,6 +8,7 @@ from sqlalchemy import URL, Engine
 
 from leadpush_prefect.blocks.loading import load_block
 from leadpush_prefect.model.config import Secrets, WorkspaceConfig
+from leadpush_prefect.settings import read_tunables
 from leadpush_prefect.store.database import open_database
 
 __all__ = ["database_of", "embedded_database"]
@@ -35,7 +36,8 @@ def _address_of(connector: str) -> tuple[URL, Secrets[Any]]:
 
 
 def embedded_database() -> URL:
-    """The SQLite file in Prefect's home."""
+    """The SQLite file that the settings name; by default the one in Prefect's home."""
     from prefect.settings import PREFECT_HOME
 
-    return URL.create("sqlite", database=str(PREFECT_HOME.value() / "leadpush" / "outputs.db"))
+    path = read_tunables().database or PREFECT_HOME.value() / "leadpush" / "outputs.db"
+    return URL.create("sqlite", database=str(path))

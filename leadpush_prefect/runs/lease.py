@@ -18,10 +18,6 @@ from leadpush_prefect.system.process_identity import describe_process, has_ended
 
 __all__ = ["RunLease", "watch_holder"]
 
-BEAT_SECONDS = 2.0
-WATCH_SECONDS = 10.0
-"""A holder whose heartbeat stands still for so long is taken for dead."""
-
 LOOK_SECONDS = 0.5
 
 
@@ -31,12 +27,14 @@ class RunLease:
     Args:
         database: The run's database.
         run_id: The run's id.
+        beat_seconds: How often the heartbeat moves.
     """
 
-    def __init__(self, database: Engine, run_id: str) -> None:
+    def __init__(self, database: Engine, run_id: str, beat_seconds: float) -> None:
         self.identity = identify_process()
         self._database = database
         self._run_id = run_id
+        self._beat_seconds = beat_seconds
         self._released = threading.Event()
         threading.Thread(target=self._beat, name="leadpush-heartbeat", daemon=True).start()
 
@@ -49,17 +47,18 @@ class RunLease:
             release_run(self._database, self._run_id, self.identity)
 
     def _beat(self) -> None:
-        while not self._released.wait(BEAT_SECONDS):
+        while not self._released.wait(self._beat_seconds):
             with suppress(SQLAlchemyError):  # the database may be away for a moment
                 move_heartbeat(self._database, self._run_id, self.identity)
 
 
-def watch_holder(database: Engine, run_id: str, log: Any) -> Holder | None:
+def watch_holder(database: Engine, run_id: str, watch_seconds: float, log: Any) -> Holder | None:
     """See that nobody alive executes a run.
 
     Args:
         database: The run's database.
         run_id: The run's id.
+        watch_seconds: A holder whose heartbeat stands still for so long is taken for dead.
         log: A logger, to say why it takes a while.
 
     Returns:
@@ -72,8 +71,8 @@ def watch_holder(database: Engine, run_id: str, log: Any) -> Holder | None:
     if first is None or has_ended(first.identity):
         return first
     who = describe_process(first.identity)
-    log.info("Run %s is held by %s: watching for %.0f s whether it is alive.", run_id, who, WATCH_SECONDS)
-    deadline = monotonic() + WATCH_SECONDS
+    log.info("Run %s is held by %s: watching for %.0f s whether it is alive.", run_id, who, watch_seconds)
+    deadline = monotonic() + watch_seconds
     while holder == first and not has_ended(first.identity) and monotonic() < deadline:
         sleep(LOOK_SECONDS)
         holder = find_holder(database, run_id)

@@ -20,6 +20,9 @@ from leadpush_prefect.blocks.loading import load_block
 from leadpush_prefect.errors import LeadpushError, RunBusy, RunStopped
 from leadpush_prefect.model.config import WorkspaceConfig
 from leadpush_prefect.model.context import workspace_values
+from leadpush_prefect.model.tunables import Tunables
+from leadpush_prefect.runs.databases import database_of
+from leadpush_prefect.settings import read_tunables
 from leadpush_prefect.store.database import works_in_process
 from leadpush_prefect.store.runs import RunRecord, find_run
 from leadpush_prefect.system.fair_lock import Turns
@@ -28,7 +31,6 @@ from leadpush_prefect.system.parent_process import end_with_parent
 
 if TYPE_CHECKING:
     from leadpush_prefect.runs.events import EndpointHealth
-from leadpush_prefect.runs.databases import database_of
 
 __all__ = ["OpenRun", "add_run", "beginning", "find_open_run", "forget_run", "open_run", "refuse_if_open"]
 
@@ -50,6 +52,7 @@ class OpenRun:
         stopped: Whether it was left by an exception; no step may begin any more.
         is_here: Whether its flow is in this process; else the database says when it is over.
         report: Whether it shows in Prefect how it goes.
+        tunables: What the operator has set in this process.
     """
 
     record: RunRecord
@@ -61,6 +64,7 @@ class OpenRun:
     stopped: bool = False
     is_here: bool = True
     report: bool = True
+    tunables: Tunables = field(default_factory=Tunables)
     _said: set[str] = field(default_factory=set)
     _turns: dict[str, Turns] = field(default_factory=dict)
     _at_work: int = 0
@@ -150,18 +154,23 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def beginning() -> Iterator[None]:
+def beginning(tunables: Tunables) -> Iterator[None]:
     """A run begins in this thread, and reads its audience."""
     me = threading.get_ident()
     with _lock:
         _beginning.add(me)
-        spare_existing_objects()
+        _spare_existing_objects(tunables)
     try:
         yield
     finally:
         with _lock:
             _beginning.discard(me)
             _spare_no_more_if_idle()
+
+
+def _spare_existing_objects(tunables: Tunables) -> None:
+    if tunables.freeze_gc:
+        spare_existing_objects()
 
 
 def _spare_no_more_if_idle() -> None:
@@ -178,7 +187,7 @@ def add_run(run: OpenRun) -> None:
     with _lock:
         _refuse_if_open(run.record.run_id)
         _runs[run.record.run_id] = run
-        spare_existing_objects()
+        _spare_existing_objects(run.tunables)
 
 
 def refuse_if_open(run_id: str) -> None:
@@ -231,7 +240,7 @@ def open_run(run_id: str, workspace: str) -> OpenRun:
     if not run.is_here:
         with _lock:
             _runs[run_id] = run
-            spare_existing_objects()
+            _spare_existing_objects(run.tunables)
     return run
 
 
@@ -254,4 +263,4 @@ def _open(run_id: str, workspace: str) -> OpenRun:
             f"Run {run_id} has ended, and this task was not waited for: give its future to finish()."
         )
     end_with_parent()
-    return OpenRun(record, database, config, is_here=False)
+    return OpenRun(record, database, config, is_here=False, tunables=read_tunables())

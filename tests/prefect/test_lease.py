@@ -33,9 +33,9 @@ Ask = Callable[[str], list[tuple[object, ...]]]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_lease, "BEAT_SECONDS", 0.05)
+    """A heartbeat that stands still for a second is a dead holder's."""
+    monkeypatch.setenv("PREFECT_INTEGRATIONS_LEADPUSH_HEARTBEAT_SECONDS", "0.2")
     monkeypatch.setattr(run_lease, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(run_lease, "WATCH_SECONDS", 1.0)
 
 
 def start(acme: Workspace, contacts: list[dict[str, Any]] | None = None) -> CampaignRun:
@@ -124,7 +124,7 @@ def test_released_while_it_is_watched(
     """The next execution begins as soon as the former has ended."""
     execute(acme)
     hold(database, identity_elsewhere())
-    monkeypatch.setattr(run_lease, "WATCH_SECONDS", 60.0)
+    monkeypatch.setenv("PREFECT_INTEGRATIONS_LEADPUSH_HEARTBEAT_SECONDS", "12")
     timer = threading.Timer(0.2, hold, [database, ""])
     timer.start()
     execute(acme)

@@ -14,7 +14,6 @@ from prefect import flow, task
 from sqlalchemy import Engine, text
 
 from leadpush_prefect import ApiEndpoint, Audience, Batch, CampaignRun, Workspace, fetch_api_data
-from leadpush_prefect.campaigns import outputs as batch_module
 from leadpush_prefect.model.step import OnFailure
 from leadpush_prefect.reports import progress
 from tests.support.flows import run_flow
@@ -172,7 +171,7 @@ def test_outputs_of_a_task_of_ones_own(
 ) -> None:
     """They count as they are written, and at the end those for whom nothing was stored; in a second execution,
     which stores them again, they count anew."""
-    monkeypatch.setattr(batch_module, "WRITE_SECONDS", 0.0)
+    monkeypatch.setenv("PREFECT_INTEGRATIONS_LEADPUSH_FLUSH_SECONDS", "0.000001")
     first = run_flow(scored(acme, lines, stop=True))
     assert first.is_failed()
     assert {"12", "36"} <= {match[1] for match in lines.found}

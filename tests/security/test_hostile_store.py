@@ -334,7 +334,7 @@ def test_a_holder_that_is_none(
     """No process is looked at by what it says, and a run that it holds is taken over as from a dead one."""
     assert not has_ended(identity)
     assert "\x1b" not in describe_process(identity)
-    monkeypatch.setattr(run_lease, "WATCH_SECONDS", 0.1)
+    monkeypatch.setenv("PREFECT_INTEGRATIONS_LEADPUSH_HEARTBEAT_SECONDS", "0.02")
     monkeypatch.setattr(run_lease, "LOOK_SECONDS", 0.05)
     spoil(url, "UPDATE leadpush_run SET holder = ?, campaign = 'c', workspace = ?", identity, workspace)
     audience = Audience.from_contacts([])
