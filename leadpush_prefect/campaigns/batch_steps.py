@@ -31,16 +31,6 @@ from leadpush_prefect.templates import Condition, Template
 
 __all__ = ["Counts", "fetch_batch", "render_batch"]
 
-PIECE = 250
-"""How many contacts are read, and outcomes written, at once."""
-
-UNWRITTEN = 2 * PIECE
-"""How many contacts of a batch, and those in flight, may be without a written outcome: so much is done again
-after a crash. The dispatcher has the next ones while the last ones are written."""
-
-FLUSH_SECONDS = 1.0
-"""An outcome is written at the latest this long after it came."""
-
 Counts = dict[str, int]
 """How many contacts were fetched, skipped, or failed by code."""
 
@@ -77,9 +67,11 @@ class _BatchFetch:
         templates = [template.paths for template in fetch.endpoint.endpoint.templates]
         self.reads = _Reads(run, fetch.step, [*templates, self.condition.paths if self.condition else ()])
         self.writer = _Writer(run, fetch.step, number, _health(run, batch, fetch.endpoint.name))
-        self.pieces = pending(run.database, run.record, number, batch_range(run.record, batch.number), PIECE)
+        self.chunk_size = run.tunables.chunk_size
+        numbers = batch_range(run.record, batch.number)
+        self.pieces = pending(run.database, run.record, number, numbers, self.chunk_size)
         self.turns = run.turns(fetch.step.node)
-        self.ahead = UNWRITTEN - PIECE + fetch.endpoint.endpoint.config.max_concurrency
+        self.ahead = run.tunables.unwritten - self.chunk_size + fetch.endpoint.endpoint.config.max_concurrency
         self.feed = dispatcher().feed(fetch.endpoint, groups=(batch.run_id, owner))
 
     def work(self) -> Counts:
@@ -129,8 +121,8 @@ class _BatchFetch:
     def collect(self, *, wait: bool = True) -> None:
         """Take what has come, and write it if it is a piece, or the time has come."""
         writer, feed = self.writer, self.feed
-        writer.add(feed.collect(PIECE - len(writer.rows), writer.seconds_left() if wait else 0))
-        if len(writer.rows) >= PIECE or not writer.seconds_left():
+        writer.add(feed.collect(self.chunk_size - len(writer.rows), writer.seconds_left() if wait else 0))
+        if len(writer.rows) >= self.chunk_size or not writer.seconds_left():
             writer.write()
         self.run.check_not_stopped()
         if feed.stopped:
@@ -166,7 +158,8 @@ def render_batch(run: OpenRun, batch: Batch, template: Message, step: Step, owne
     number = _begin(run, batch, step, owner)
     reads = _Reads(run, step, (message.paths, condition.paths if condition else ()))
     writer = _Writer(run, step, number)
-    for piece in pending(run.database, run.record, number, batch_range(run.record, batch.number), PIECE):
+    numbers = batch_range(run.record, batch.number)
+    for piece in pending(run.database, run.record, number, numbers, run.tunables.chunk_size):
         run.check_not_stopped()
         for contact in piece:
             writer.add([(contact.number, _rendered(contact, reads, step, condition, message, is_text))])
@@ -236,7 +229,7 @@ class _Writer:
         self.health = health
         self.rows: list[tuple[int, Outcome]] = []
         self.counts: Counts = {}
-        self.due = monotonic() + FLUSH_SECONDS
+        self.due = monotonic() + self.run.tunables.flush_seconds
 
     def add(self, rows: Iterable[tuple[int, Outcome]]) -> None:
         self.rows.extend(rows)
@@ -255,4 +248,4 @@ class _Writer:
         if self.health is not None:
             self.health.note(outcome for _, outcome in self.rows)
         self.rows = []
-        self.due = monotonic() + FLUSH_SECONDS
+        self.due = monotonic() + self.run.tunables.flush_seconds

@@ -96,9 +96,7 @@ def begin(options: RunOptions) -> tuple[OpenRun, RunLease]:
     return run, lease
 
 
-def _with_contacts(
-    database: Engine, record: RunRecord, options: RunOptions, tunables: Tunables
-) -> RunRecord:
+def _with_contacts(database: Engine, record: RunRecord, options: RunOptions, tunables: Tunables) -> RunRecord:
     """Take the contacts; where that fails, nobody shall take the run for one that works."""
     invalid = _Invalid()
     try:
