@@ -9,7 +9,8 @@ from aiohttp.client_proto import ResponseHandler
 from leadpush_prefect.endpoints import attempt as fetch
 from leadpush_prefect.endpoints import compiled as request
 from leadpush_prefect.network import aiohttp_transport as transport
-from leadpush_prefect.network import message, outbox
+from leadpush_prefect.network import aiohttp_writer as outbox
+from leadpush_prefect.network import message
 from leadpush_prefect.network.addresses import Verdict
 from leadpush_prefect.network.aiohttp_protocol import GuardedHandler
 from tests.benchmarks.ours import one_step
