@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
@@ -24,7 +24,8 @@ from leadpush_prefect.definitions.definition import KINDS
 from leadpush_prefect.definitions.export import export_blocks
 from leadpush_prefect.definitions.plan import plan_blocks
 from leadpush_prefect.definitions.read import read_definitions
-from tests.unit.test_yaml_text import TEXTS
+from tests.support.depth import explored
+from tests.support.texts import TEXTS
 
 Run = Callable[..., tuple[int, str]]
 
@@ -362,8 +363,10 @@ def test_export_of_what_cannot_be_used(run: Run, secrets: Any) -> None:
     assert "{env: CRM_" in text
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
+@explored(
+    examples=10,
+    sample=2,
+    rules=settings(suppress_health_check=[HealthCheck.function_scoped_fixture]),
     body=TEXTS.filter(lambda text: "\ud800" not in text),
     variables=st.dictionaries(
         st.sampled_from(["env", "secret", "a", "null", "1"]),

@@ -58,6 +58,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "PREFECT_API_URL": str(PREFECT_API_URL.value()),
         "PREFECT_HOME": str(tmp_path / "home"),
         "LEADPUSH_CAMPAIGNS": str(REPOSITORY),
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
     }
 
 

@@ -52,6 +52,7 @@ def test_served(prefect_server: None, tmp_path: Path) -> None:
             **os.environ,
             "PREFECT_API_URL": str(PREFECT_API_URL.value()),
             "PREFECT_HOME": str(tmp_path / "home"),
+            "PREFECT_RUNNER_POLL_FREQUENCY": "1",
         }
         log = (tmp_path / "serve.log").open("w+")
         with (

@@ -36,6 +36,7 @@ from leadpush_prefect.text.projection import keep_paths
 from tests.security.fuzzing import fuzz, long_enough
 from tests.security.json_catalogue import CATALOGUE, Verdict
 from tests.security.random_templates import expressions, sources
+from tests.support.depth import at_two_depths
 from tests.support.raw_server import RawServer, Reader, mute
 
 TEMPLATE_REASONS = {Reason.TEMPLATE_MISSING, Reason.TEMPLATE_INVALID, Reason.TEMPLATE_TOO_LARGE}
@@ -169,7 +170,8 @@ keeps = st.lists(st.sampled_from(["a", "b", "a.b", "0", "a.0"]), max_size=2)
 
 
 @long_enough
-def test_answers() -> None:
+@at_two_depths(300)
+def test_answers(examples: int) -> None:
     """Whatever a server says: an output that can be used, or a reason, within the deadline."""
     said: dict[str, Any] = {"answer": b"", "hangs": False}
 
@@ -188,9 +190,7 @@ def test_answers() -> None:
     def test(answer: bytes, hangs: bool, follows: bool, keep: list[str]) -> None:
         said.update(answer=answer, hangs=hangs)
         target = replace(endpoints[follows].prepare(workspace), keep=keep_paths(keep))
-        started = time.monotonic()
-        outcome = fetch_one(target, context)
-        assert time.monotonic() - started < 10 + TIMEOUT
+        outcome = fetch_one(target, context)  # one that does not end is ended by the test's timeout
         if outcome.failure is None:
             assert outcome.output is not None
             check_json(outcome.output.encode())
@@ -207,7 +207,7 @@ def test_answers() -> None:
             ApiEndpoint(url=server.url, max_attempts=1, timeout_seconds=TIMEOUT, follow_redirects=follows)
             for follows in (False, True)
         ]
-        fuzz(test, answers(), st.sampled_from([*[False] * 19, True]), st.booleans(), keeps, examples=300)
+        fuzz(test, answers(), st.sampled_from([*[False] * 19, True]), st.booleans(), keeps, examples=examples)
 
 
 # Random values in a request
@@ -251,7 +251,8 @@ def _same(value: Any) -> Any:
 
 
 @long_enough
-def test_values_in_requests() -> None:
+@at_two_depths(250)
+def test_values_in_requests(examples: int) -> None:
     """What goes over the wire parses to exactly the values in their places, and no more; or a template has failed."""
     workspace = Workspace(allowed_networks=["127.0.0.0/8"])
 
@@ -313,7 +314,7 @@ def test_values_in_requests() -> None:
         }
         clean = st.text(alphabet=st.characters(min_codepoint=33, codec="utf-8"), min_size=1, max_size=20)
         safe = scalars | clean | clean  # that not each request is refused for its header
-        fuzz(test, safe, safe, safe, values, st.sampled_from(list(BODIES)), examples=250)
+        fuzz(test, safe, safe, safe, values, st.sampled_from(list(BODIES)), examples=examples)
 
 
 HOST = "127.0.0.1:8080"
@@ -364,7 +365,8 @@ url_parts = st.lists(
 
 
 @long_enough
-def test_values_in_urls() -> None:
+@at_two_depths(400)
+def test_values_in_urls(examples: int) -> None:
     """Whatever the URL's template is, no value changes the host, the count of segments, or the parameters."""
 
     def test(source: str, first: Any, second: Any) -> None:
@@ -382,7 +384,13 @@ def test_values_in_urls() -> None:
         assert not re.search(r"/(\.|%2e){1,2}(/|$)", found.path, re.IGNORECASE)
         assert url.isascii() and url.isprintable() and " " not in url
 
-    fuzz(test, url_parts.map(lambda source: source.replace("v.", "contact.")), scalars, scalars, examples=400)
+    fuzz(
+        test,
+        url_parts.map(lambda source: source.replace("v.", "contact.")),
+        scalars,
+        scalars,
+        examples=examples,
+    )
 
 
 # Random templates
@@ -425,19 +433,22 @@ def _rendered(source: str, kind: int, missing: str) -> TemplateFailed | None:
 
 
 @long_enough
-def test_templates() -> None:
+@at_two_depths(500)
+def test_templates(examples: int) -> None:
     """Any template, in any place, renders or fails as a template, and neither long nor large."""
 
     def test(source: str, kind: int, missing: str) -> None:
-        started = time.monotonic()
+        started = time.thread_time()
         if failed := _rendered(source, kind, missing):
             assert failed.reason in TEMPLATE_REASONS | {Reason.CONDITION_MISSING}
             assert failed.field
             assert failed.message
-        assert time.monotonic() - started < 10, "it takes too long"
+        assert time.thread_time() - started < 10, "it takes too much of the processor"
 
     shapes = sources | expressions
-    fuzz(test, shapes, st.integers(0, len(PLACES) + 2), st.sampled_from(["error", "empty"]), examples=500)
+    fuzz(
+        test, shapes, st.integers(0, len(PLACES) + 2), st.sampled_from(["error", "empty"]), examples=examples
+    )
 
 
 @pytest.mark.parametrize(

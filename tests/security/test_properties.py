@@ -7,13 +7,13 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 import idna
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadpush_prefect.network.addresses import judge
 from leadpush_prefect.network.hosts import host_allowed
 from tests.security.calling import called, sent
 from tests.security.wiretap import Wiretap, tapped
+from tests.support.depth import explored
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -104,8 +104,7 @@ WAYS: list[Callable[[Wiretap, str], str]] = [
 
 
 @pytest.mark.parametrize("spelling", [ipv4_spellings, ipv6_spellings])
-@settings(max_examples=300, deadline=None)
-@given(data=st.data())
+@explored(data=st.data(), examples=300)
 def test_blocked_in_any_spelling(
     wire: Wiretap, spelling: Callable[..., st.SearchStrategy[str]], data: st.DataObject
 ) -> None:
@@ -132,8 +131,9 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=500, deadline=None)
-@given(host=st.lists(PIECES, min_size=1, max_size=10).map("".join), way=st.sampled_from(WAYS))
+@explored(
+    host=st.lists(PIECES, min_size=1, max_size=10).map("".join), way=st.sampled_from(WAYS), examples=500
+)
 def test_any_host(wire: Wiretap, host: str, way: Callable[[Wiretap, str], str]) -> None:
     """Whatever stands for a host, what is connected is public, and nothing fails unforeseen."""
     wire.others = ["127.0.0.1", "::1", PUBLIC, "169.254.169.254"]
@@ -143,8 +143,8 @@ def test_any_host(wire: Wiretap, host: str, way: Callable[[Wiretap, str], str]) 
     assert became not in ("unexpected_error", "connect_failed", "answered")
 
 
-@settings(max_examples=300, deadline=None)
-@given(
+@explored(
+    examples=300,
     value=st.one_of(
         st.lists(PIECES, max_size=8).map("".join), st.text(max_size=20), st.integers(), st.floats(), st.none()
     ),
@@ -205,8 +205,8 @@ def ascii_labels(labels: list[str]) -> list[str]:
     ]
 
 
-@settings(max_examples=500)
-@given(
+@explored(
+    examples=500,
     host=st.lists(LABELS, min_size=1, max_size=6),
     end=st.sampled_from(["", "."]),
     pattern=PATTERNS,
@@ -224,8 +224,7 @@ def test_host_allowed(host: list[str], end: str, pattern: list[str], wildcard: b
         assert not fits
 
 
-@settings(max_examples=500)
-@given(host=st.text(max_size=20), below=st.sampled_from(["example.com", "münchen.de"]))
+@explored(host=st.text(max_size=20), below=st.sampled_from(["example.com", "münchen.de"]), examples=500)
 def test_any_host_allowed(host: str, below: str) -> None:
     """No text at all is allowed by a list that does not name its end."""
     suffix = idna.encode(below).decode()

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Workspace
@@ -33,6 +32,7 @@ from tests.security.adversary import (
     run,
     say,
 )
+from tests.support.depth import explored
 from tests.support.raw_server import RawServer, Reader, mute
 
 OK = frozenset({"ok"})
@@ -539,7 +539,8 @@ def mutated(data: bytes, changes: list[tuple[int, bytes]]) -> bytes:
     return bytes(changed)
 
 
-@given(
+@explored(
+    examples=150,
     name=st.sampled_from(sorted(CUT)),
     changes=st.lists(
         st.tuples(
@@ -550,7 +551,6 @@ def mutated(data: bytes, changes: list[tuple[int, bytes]]) -> bytes:
     ),
     how=st.sampled_from(["one", "two", "bytes"]),
 )
-@settings(max_examples=150)
 def test_any_change(
     any_server: tuple[RawServer, list[bytes]], name: str, changes: list[tuple[int, bytes]], how: str
 ) -> None:

@@ -17,15 +17,14 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Workspace
 from leadpush_prefect.errors import Reason
+from tests.support.depth import at_two_depths, explored
 from tests.support.raw_server import RawServer
 
 SEED = int(os.environ.get("LEADPUSH_SEED", random.randrange(10**9)))
-TEXTS = 2_000
 MOST_REFUSED = 0.01
 
 URL = "/s/{{ a.segment }}/p-{{ a.part }}-q?v={{ a.value }}&{{ a.name }}=1"
@@ -240,8 +239,7 @@ def test_nasty(endpoints: Any, kind: str, missing: str, text: str) -> None:
     check_said(endpoints[kind, missing], given, got)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.data())
+@explored(st.data(), examples=300)
 def test_any(endpoints: Any, data: st.DataObject) -> None:
     """Any text in any one place arrives, or is refused as what cannot be sent; the failure says where."""
     kind = data.draw(st.sampled_from(list(BODIES)))
@@ -294,8 +292,9 @@ def any_character(dice: random.Random) -> str:
     return chr(code if code < 0xD800 else code + 0x800)  # all but the surrogates
 
 
+@at_two_depths(2_000, sample=1_000)
 @pytest.mark.parametrize("kind", BODIES)
-async def test_hardly_any_is_refused(endpoints: Any, kind: str) -> None:
+async def test_hardly_any_is_refused(endpoints: Any, kind: str, examples: int) -> None:
     """Of thousands of random texts in each place, fewer than 1 % are refused; all others arrive exactly."""
     print(f"LEADPUSH_SEED={SEED}")
     dice = random.Random(SEED)
@@ -313,7 +312,7 @@ async def test_hardly_any_is_refused(endpoints: Any, kind: str) -> None:
         check_texts(kind, values, got)
         check_said(endpoint, given, got)
 
-    for begin in range(0, TEXTS, 100):
+    for begin in range(0, examples, 100):
         await asyncio.gather(*(one(number) for number in range(begin, begin + 100)))
     assert {reason for reason, _ in refused} <= {Reason.TEMPLATE_INVALID}
-    assert all(count < TEXTS * MOST_REFUSED for count in refused.values()), refused
+    assert all(count < examples * MOST_REFUSED for count in refused.values()), refused

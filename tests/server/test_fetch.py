@@ -381,15 +381,15 @@ def test_retry_after(date: bool) -> None:
     with RawServer(in_turn(respond(status=429, headers=[("Retry-After", soon)]), respond(b"[]"))) as server:
         started = time.monotonic()
         assert call(server, max_attempts=2) == []
-        assert 0.8 < time.monotonic() - started < 5
+        assert time.monotonic() - started > 0.8
+        assert len(server.requests) == 2
 
 
 def test_backoff() -> None:
     """Without it there is a short pause of random length."""
     with RawServer(in_turn(respond(status=503), respond(b"[]"))) as server:
-        started = time.monotonic()
         assert call(server, max_attempts=2) == []
-        assert time.monotonic() - started < 2
+        assert len(server.requests) == 2
 
 
 async def hang_up(reader: Reader, writer: StreamWriter) -> None:
@@ -424,18 +424,21 @@ def test_timeout(method: str, times: int) -> None:
 def test_dripping_body() -> None:
     """The deadline is for the whole attempt, to the last byte of the body."""
 
+    dripped = 0
+
     async def drip(reader: Reader, writer: StreamWriter) -> None:
+        nonlocal dripped
         await reader.request()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         while True:
             writer.write(b" ")
             await writer.drain()
+            dripped += 1
             await asyncio.sleep(0.02)
 
     with RawServer(drip) as server:
-        started = time.monotonic()
         assert failure(server, timeout_seconds=0.3).reason is Reason.TIMEOUT
-        assert time.monotonic() - started < 2
+    assert 0 < dripped < 1000, "it did not wait for the rest"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

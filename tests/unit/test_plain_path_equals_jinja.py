@@ -6,7 +6,6 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadpush_prefect.templates import (
@@ -21,6 +20,7 @@ from leadpush_prefect.templates import (
 )
 from leadpush_prefect.templates.places import OTHER_BODY, Place
 from leadpush_prefect.text.json_text import from_json
+from tests.support.depth import explored
 
 KEYS = ["a", "b", "items", "é x", "0", "1"]
 ROOTS = ["contact", "workflow"]
@@ -67,9 +67,12 @@ def result(render: Callable[[Any], str], namespace: dict[str, Any]) -> tuple[Any
         return failed.args
 
 
-@settings(max_examples=600)
-@given(
-    sources, namespaces, missing_values, st.sampled_from([TEXT, HEADER, QUERY_VALUE, FORM, OTHER_BODY, URL])
+@explored(
+    sources,
+    namespaces,
+    missing_values,
+    st.sampled_from([TEXT, HEADER, QUERY_VALUE, FORM, OTHER_BODY, URL]),
+    examples=600,
 )
 def test_text(source: str, namespace: dict[str, Any], missing: str, place: Place) -> None:
     """In each place, for any data: the same text, or the same error."""
@@ -82,8 +85,13 @@ def test_text(source: str, namespace: dict[str, Any], missing: str, place: Place
     assert result(plain, namespace) == result(jinja, namespace)
 
 
-@settings(max_examples=300)
-@given(st.lists(sources, max_size=3), st.lists(paths, max_size=3), namespaces, missing_values)
+@explored(
+    st.lists(sources, max_size=3),
+    st.lists(paths, max_size=3),
+    namespaces,
+    missing_values,
+    examples=300,
+)
 def test_json(around: list[str], alone: list[str], namespace: dict[str, Any], missing: str) -> None:
     """And in a JSON body, with text around a value and without."""
     leaves = [*around, *(f"{{{{ {path} }}}}" for path in alone)]

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadpush_prefect.text.redaction import MASK, Masker, is_maskable
+from tests.support.depth import explored
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 SECRETS = [
@@ -95,7 +96,7 @@ def _units(letter: str) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-@given(data=st.data())
+@explored(data=st.data(), examples=100)
 def test_any_mixture_of_escapes(secret: str, data: st.DataObject) -> None:
     """Each letter in an encoding of its own, as no server would write it."""
     letters = [data.draw(st.sampled_from(ENCODERS))(letter) for letter in secret]
