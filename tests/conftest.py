@@ -8,6 +8,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.one_parser import parse_one_at_a_time
+
+parse_one_at_a_time()
+
 # A busy machine is no reason to fail; a failure prints what repeats it.
 settings.register_profile(
     "here", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
