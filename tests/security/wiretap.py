@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from leadpush_prefect.sending import dispatcher as engine_module
+from leadpush_prefect.sending import dispatcher as dispatcher_module
 from leadpush_prefect.sending.dispatcher import Dispatcher
 
 __all__ = ["Wiretap", "tapped"]
@@ -100,14 +100,14 @@ class _Resolver(AbstractResolver):
 
 @contextmanager
 def tapped() -> Iterator[Wiretap]:
-    """Tap this process, with an engine of its own: neither names nor connections are left from another test."""
+    """Tap this process, with a dispatcher of its own: neither names nor connections are left from another test."""
     own = Dispatcher()
     wire = Wiretap(own)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", lambda sock, address: wire.connect(sock, address))
         patch.setattr("aiohttp.connector.DefaultResolver", lambda **_: _Resolver(wire))
-        patch.setattr(engine_module, "_engine", own)
-        patch.setattr(engine_module, "_pid", os.getpid())
+        patch.setattr(dispatcher_module, "_dispatcher", own)
+        patch.setattr(dispatcher_module, "_pid", os.getpid())
         try:
             yield wire
         finally:
