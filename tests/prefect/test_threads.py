@@ -265,7 +265,7 @@ def test_a_batch_that_waits_for_its_next_attempts_holds_up_no_other(acme: Worksp
                 done = fetch_api_data.submit(first, endpoint, output_key="a")
                 server.wait_until(lambda: len(server.requests) > 16)
                 fetch_api_data.submit(second, endpoint, output_key="a")
-                assert done.state.is_running()
+                assert not done.state.is_final()  # Prefect may still take it for pending
                 return run.finish()
 
         assert run_flow(body, workers=2).name == "Completed"

@@ -49,23 +49,23 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", [*OUTPUTS, *REFUSED])
 def test_costly_answers(name: str) -> None:
-    """Ten million bytes take seconds at most, whatever they are."""
+    """Ten million bytes take seconds of the processor at most, whatever they are."""
     workspace = Workspace(allowed_networks=["127.0.0.0/8"], max_response_bytes=SIZE)
     context = CampaignContext(workspace=workspace, campaign="c", contact={"id": 1})
     text = OUTPUTS.get(name) or REFUSED[name]
     with RawServer(respond(text)) as server:
         endpoint = ApiEndpoint(url=server.url, max_attempts=1, timeout_seconds=30)
-        started = time.monotonic()
+        started = time.process_time()
         outcome = fetch_one(endpoint.prepare(workspace), context)
-        assert time.monotonic() - started < 20
+        assert time.process_time() - started < 20
     assert outcome.output == (text.decode() if name in OUTPUTS else None)
     if name in REFUSED:
         assert outcome.failure is not None
         assert outcome.failure.reason is Reason.RESPONSE_NOT_JSON
         return
-    started = time.monotonic()
+    started = time.process_time()
     limited = kept(text.decode(), keep_paths(["n", "a"]))
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
     if name.startswith("digits"):
         assert limited == text.decode()
 
