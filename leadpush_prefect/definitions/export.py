@@ -49,8 +49,9 @@ class ExportedBlock:
 def export_blocks(folder: Path, environment: Mapping[str, str] = os.environ) -> list[ExportedBlock]:
     """Write the saved Blocks as files, each with the fields that are not the default.
 
-    A file that says the same already is not touched. A reference of a file is kept where it still gives the saved value,
-    where its variable is not set, and always under `secrets:`.
+    A file that says the same already is not touched; of another one only what changes is, and comments, the order of keys
+    and quotes stay. A reference of a file is kept where it still gives the saved value, where its variable is not set,
+    and always under `secrets:`.
 
     Args:
         folder: Such as `blocks/`. It is made where it is missing; files of other Blocks stay.
@@ -74,7 +75,8 @@ def export_blocks(folder: Path, environment: Mapping[str, str] = os.environ) -> 
             same = fields is not None and is_same(says, saved) and _has_only(secrets, fields.get(SECRETS))
             problems = tuple(kind.model_validate(dict(document.data))._unusable)
             block = ExportedBlock(kind.__name__, name, path, not same, tuple(secrets.values()), problems)
-            exported.append((block, _fields(kind, saved, {**kept, **secrets})))
+            same_fields = _same_fields(fields or {}, says, saved)
+            exported.append((block, _fields(kind, saved, {**kept, **secrets}, same_fields)))
     for block, content in exported:
         if block.written:
             write_fields(block.path, content)
@@ -151,15 +153,29 @@ def _has_only(secrets: Mapping[Keys, Reference], written: Any) -> bool:
     return found == secrets and (not written or (SECRETS,) in found or len(found) == len(written))
 
 
+def _same_fields(
+    fields: Mapping[str, Any], says: Mapping[str, Any], saved: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The fields of a file that say what is saved, as they stand there: also 2.0, or what is the default."""
+    return {
+        name: value
+        for name, value in fields.items()
+        if name != SECRETS and name in saved and is_same(says[name], saved[name])
+    }
+
+
 def _fields(
-    kind: type[AnyBlock], saved: Mapping[str, Any], referred: Mapping[Keys, Reference]
+    kind: type[AnyBlock],
+    saved: Mapping[str, Any],
+    referred: Mapping[Keys, Reference],
+    same: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What stands in the file: fields in the Block's order, without those that are the default."""
     defaults = default_values(kind)
     return {
-        name: _with_references(_plainly(name, value), referred, (name,))
+        name: same[name] if name in same else _with_references(_plainly(name, value), referred, (name,))
         for name, value in saved.items()
-        if not is_same(value, defaults[name])
+        if name in same or not is_same(value, defaults[name])
     }
 
 

@@ -16,11 +16,11 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
-import yaml
 
 from leadpush_prefect.definitions.definition import KINDS, AnyBlock
 from leadpush_prefect.definitions.references import Reference
-from leadpush_prefect.definitions.yaml_text import from_yaml, to_yaml
+from leadpush_prefect.definitions.yaml_changes import changed_yaml
+from leadpush_prefect.definitions.yaml_text import InvalidYaml, from_yaml, to_yaml
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.system.regular_file import open_regular
 
@@ -87,31 +87,47 @@ def read_fields(path: Path) -> dict[str, Any]:
     Raises:
         LeadpushError: naming the file, and the line where there is one, if it cannot be read.
     """
+    return _fields(_read(path), path)
+
+
+def _fields(text: str, path: Path) -> dict[str, Any]:
     try:
-        with open(path, "rb", opener=open_regular) as file:
-            content = file.read(MAX_SIZE + 1)
-        if len(content) > MAX_SIZE:
-            raise LeadpushError(f"{path} is larger than {MAX_SIZE:,} bytes, and no definition of a Block.")
-        fields = from_yaml(content.decode())  # JSON is YAML
-    except (yaml.YAMLError, ValueError, KeyError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        why = f": {error.problem}" if type(error) is yaml.MarkedYAMLError else ""  # of ours
-        raise LeadpushError(f"{path}{where}: it is not YAML in UTF-8{why}.") from None
-    except OSError as error:
-        raise LeadpushError(f"{path} cannot be read: {error.strerror}.") from None
+        fields = from_yaml(text)  # JSON is YAML
+    except InvalidYaml as error:
+        raise _not_yaml(path, error.line, error.why) from None
     if not isinstance(fields, dict):
         raise LeadpushError(f"{path}: it must hold the Block's fields, as `name: value`.")
     return {str(name): value for name, value in fields.items()}
 
 
+def _read(path: Path) -> str:
+    try:
+        with open(path, "rb", opener=open_regular) as file:
+            content = file.read(MAX_SIZE + 1)
+    except OSError as error:
+        raise LeadpushError(f"{path} cannot be read: {error.strerror}.") from None
+    if len(content) > MAX_SIZE:
+        raise LeadpushError(f"{path} is larger than {MAX_SIZE:,} bytes, and no definition of a Block.")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise _not_yaml(path) from None
+
+
+def _not_yaml(path: Path, line: int | None = None, why: str = "") -> LeadpushError:
+    where = f", line {line}" if line else ""
+    return LeadpushError(f"{path}{where}: it is not YAML in UTF-8{f': {why}' if why else ''}.")
+
+
 def write_fields(path: Path, fields: dict[str, Any]) -> None:
     """Write a file whole or not at all; what a link in its place points to stays as it is.
+
+    Of a file that is there, what does not change stays as it is written: comments, the order of keys, quotes.
 
     Raises:
         LeadpushError: if it cannot be written.
     """
-    text = _to_json(fields) if path.suffix == ".json" else to_yaml(fields)
+    text = _text(path, fields)
     beside = path.with_name(f".{path.name}.{uuid4().hex}")  # where nobody can have put a link
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,6 +139,24 @@ def write_fields(path: Path, fields: dict[str, Any]) -> None:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def _text(path: Path, fields: dict[str, Any]) -> str:
+    write_anew = _to_json if path.suffix == ".json" else to_yaml
+    try:
+        written = _read(path)
+        before = _fields(written, path)
+    except LeadpushError:  # there is none, or nothing to keep of it
+        return write_anew(fields)
+    return write_anew(_in_order(fields, before)) if path.suffix == ".json" else changed_yaml(written, fields)
+
+
+def _in_order(value: Any, before: Any) -> Any:
+    """A value whose keys stand in the order in which they stood before; new ones are last."""
+    if not isinstance(value, dict) or not isinstance(before, dict):
+        return value
+    keys = dict.fromkeys([*(key for key in before if key in value), *value])
+    return {key: _in_order(value[key], before.get(key)) for key in keys}
 
 
 def _to_json(fields: dict[str, Any]) -> str:

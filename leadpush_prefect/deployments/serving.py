@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron, Interval, RRule, Schedule
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from leadpush_prefect.errors import LeadpushError
 
@@ -27,9 +28,11 @@ def read_deployments(file: Path) -> list[RunnerDeployment]:
     Raises:
         LeadpushError: if it cannot be read, or defines none.
     """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.version = (1, 1)  # as Prefect reads it
     try:
-        data = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        data = yaml.load(file.read_text("utf-8"))
+    except (OSError, YAMLError, UnicodeDecodeError):
         raise LeadpushError(f"{file} is not there, or not YAML in UTF-8.") from None
     found = data.get("deployments") if isinstance(data, dict) else None
     if not found:

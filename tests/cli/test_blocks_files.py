@@ -314,6 +314,51 @@ def test_export_over_files(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 == run("blocks", "plan")[0]
 
 
+REVIEWED = """\
+# What the shop knows of a contact.
+max_attempts: 3  # the default, but said
+url: "{{ workspace.variables.api }}/customers/{{ contact.attributes.email }}"  # by e-mail address
+
+# The shop's gateway wants both.
+headers:
+  X-Plan: 'pro'     # of the sales team
+  Authorization: "Bearer {{ secrets.api_key }}"
+secrets:
+  api_key: {env: FILES_KEY}  # in the vault
+# Agreed on with the shop.
+timeout_seconds: 2.0
+workspace: acme
+"""
+
+
+def test_export_keeps_what_people_wrote(run: Run) -> None:
+    """Of a reviewed file only the values that changed change: comments, the order of keys and quotes stay."""
+    write(endpoints_crm=REVIEWED)
+    run("blocks", "apply")
+    with get_client(sync_client=True) as client:
+        headers = {"X-Plan": "basic", "Authorization": "Bearer {{ secrets.api_key }}"}
+        client.update_block_document(
+            document().id, BlockDocumentUpdate(data={"headers": headers, "method": "PUT"})
+        )
+    run("blocks", "export", "blocks")
+    wanted = REVIEWED.replace("'pro'     #", "'basic'   #") + "method: PUT\n"
+    assert wanted == Path("blocks/endpoints/crm.yaml").read_text()
+    assert 0 == run("blocks", "plan")[0]
+
+
+def test_export_keeps_the_order_of_json(run: Run) -> None:
+    """Also of a file that is JSON, in which there are no comments."""
+    write()
+    Path("blocks/endpoints/crm.yaml").unlink()
+    file = Path("blocks/endpoints/crm.json")
+    file.write_text('{"timeout_seconds": 2, "url": "https://a.example/", "workspace": "acme"}')
+    run("blocks", "apply")
+    with get_client(sync_client=True) as client:
+        client.update_block_document(document().id, BlockDocumentUpdate(data={"max_attempts": 5}))
+    run("blocks", "export", "blocks")
+    assert ["timeout_seconds", "url", "workspace", "max_attempts"] == list(json.loads(file.read_text()))
+
+
 def test_export_of_a_value_from_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reference stays where its variable is not set; where it says something else now, what is saved is written."""
     write()
