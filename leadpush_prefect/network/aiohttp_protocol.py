@@ -8,12 +8,13 @@ not valid HTTP, and takes a reset for the end of a body that ends with the conne
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 
-__all__ = ["GuardedHandler", "TooMuchSent"]
+__all__ = ["GuardedHandler", "TooMuchSent", "guard_connections"]
 
 
 class TooMuchSent(Exception):
@@ -89,3 +90,23 @@ class GuardedHandler(ResponseHandler):
         if self.transport is not None:
             self.transport.abort()
         self.set_exception(error)
+
+
+def guard_connections(
+    connector: aiohttp.TCPConnector, connected: Callable[[], None] | None = None
+) -> aiohttp.TCPConnector:
+    """Have a pool read its connections with `GuardedHandler`. There is no public hook for it.
+
+    Args:
+        connector: The pool.
+        connected: Called when a connection's TCP is done, and its TLS not yet begun.
+    """
+    loop = connector._loop
+
+    def handler() -> GuardedHandler:
+        if connected is not None:
+            connected()
+        return GuardedHandler(loop)
+
+    connector._factory = handler  # type: ignore[assignment]  # a partial, by its inferred type
+    return connector

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from functools import partial
 from ssl import SSLContext
 from typing import NamedTuple
 
@@ -27,7 +26,7 @@ from yarl import URL
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.addresses import Network, Verdict, judge
-from leadpush_prefect.network.aiohttp_protocol import GuardedHandler, TooMuchSent
+from leadpush_prefect.network.aiohttp_protocol import GuardedHandler, TooMuchSent, guard_connections
 from leadpush_prefect.network.aiohttp_writer import Outbox, has_unread
 from leadpush_prefect.network.body import WholeBody, bounded, read_excerpt
 from leadpush_prefect.network.deadlines import Deadlines
@@ -35,7 +34,10 @@ from leadpush_prefect.network.failures import Row, failure_of
 from leadpush_prefect.network.message import request_bytes
 from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed, split_url
 
-__all__ = ["AiohttpTransport"]
+__all__ = ["AiohttpTransport", "Head"]
+
+Head = tuple[RawResponseMessage, StreamReader]
+"""The head of an answer, and what reads its body."""
 
 KEEPALIVE_SECONDS = 4.0
 """Below the 5 s after which Node.js, Apache and uvicorn hang up: a POST that meets the end is lost."""
@@ -160,7 +162,7 @@ class AiohttpTransport:
                 _give_back(connection, whole)
         raise failure  # here, so that it carries no exception whose text holds the URL
 
-    async def _head(self, handler: GuardedHandler) -> tuple[RawResponseMessage, StreamReader]:
+    async def _head(self, handler: GuardedHandler) -> Head:
         """The answer's head; its body is still to come."""
         for _ in range(MAX_INTERIM_ANSWERS + 1):
             head, body = await handler.read()
@@ -202,9 +204,10 @@ class AiohttpTransport:
             ssl=self._ssl_context or True,
             socket_factory=self._guarded_socket,
         )
-        # There is no public hook for what reads a connection.
-        connector._factory = partial(GuardedHandler, connector._loop)  # type: ignore[assignment]
-        return connector
+        return guard_connections(connector, self._connected)
+
+    _connected: Callable[[], None] | None = None
+    """Called for each connection between TCP and TLS."""
 
     def _guarded_socket(self, addr_info: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, sockaddr = addr_info

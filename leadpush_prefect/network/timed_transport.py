@@ -8,17 +8,13 @@ from enum import StrEnum
 from ssl import SSLContext
 from time import perf_counter
 
-import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import AddrInfoType
-from aiohttp.http_parser import RawResponseMessage
 from aiohttp.resolver import DefaultResolver
-from aiohttp.streams import StreamReader
 
 from leadpush_prefect.network.addresses import Network
 from leadpush_prefect.network.aiohttp_protocol import GuardedHandler
-from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
+from leadpush_prefect.network.aiohttp_transport import AiohttpTransport, Head
 from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
 
 __all__ = ["Phase", "PhaseTransport"]
@@ -103,27 +99,18 @@ class PhaseTransport(AiohttpTransport):
         await super().close()
         await self._timed_resolver.close()  # the pool closes only a resolver of its own
 
-    def _connector(self) -> aiohttp.TCPConnector:
-        connector = super()._connector()
-        make = connector._factory
-
-        def connected() -> ResponseHandler:
-            # There is no public hook between TCP and TLS: this is called when the first is done.
-            if self._uses_tls:
-                self._stopwatch.begin(Phase.TLS)
-            else:
-                self._stopwatch.stop()
-            return make()
-
-        connector._factory = connected  # type: ignore[assignment]  # a partial, by its inferred type
-        return connector
+    def _connected(self) -> None:
+        if self._uses_tls:
+            self._stopwatch.begin(Phase.TLS)
+        else:
+            self._stopwatch.stop()
 
     def _guarded_socket(self, addr_info: AddrInfoType) -> socket.socket:
         made = super()._guarded_socket(addr_info)
         self._stopwatch.begin(Phase.CONNECT)
         return made
 
-    async def _head(self, handler: GuardedHandler) -> tuple[RawResponseMessage, StreamReader]:
+    async def _head(self, handler: GuardedHandler) -> Head:
         self._stopwatch.begin(Phase.FIRST_BYTE)
         answer = await super()._head(handler)
         self._stopwatch.begin(Phase.BODY)
