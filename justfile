@@ -34,7 +34,7 @@ test-browser *arguments:
 test-lowest:
     uv run --isolated --compile-bytecode --resolution lowest-direct --no-dev \
       --with 'pytest>=9' --with 'pytest-asyncio>=1.5' --with 'pytest-timeout>=2.4' --with 'pytest-xdist>=3.8' \
-      --with 'psutil>=7' --with 'hypothesis>=6.170' --with 'cloudpickle>=3' --with 'pyarrow>=20' \
+      --with 'psutil>=7' --with 'hypothesis>=6.170' --with 'cloudpickle>=3' --with 'pyarrow>=20' --with 'pyyaml>=6' \
       pytest tests/unit tests/server tests/store tests/security/test_protocol_faults.py tests/security/test_idle_connections.py
 
 # Style, and whether the formatter would change anything

@@ -15,7 +15,7 @@ from leadpush_prefect.definitions.references import Reference
 from leadpush_prefect.definitions.values import is_same
 from leadpush_prefect.definitions.yaml_changes import changed_yaml
 from leadpush_prefect.definitions.yaml_text import from_yaml, to_yaml
-from tests.unit.test_yaml_text import TEXTS, VALUES
+from tests.support.texts import TEXTS, VALUES
 
 REVIEWED = """\
 # The shop's API.
