@@ -75,7 +75,7 @@ class _BatchFetch:
         self.feed = dispatcher().feed(fetch.endpoint, groups=(batch.run_id, owner))
 
     def work(self) -> Counts:
-        """All of the batch, in turns with the node's other batches; gives the counts."""
+        """Work through the batch, in turns with the node's other batches, and give the counts."""
         try:
             more = True
             while more:
@@ -88,7 +88,7 @@ class _BatchFetch:
         return self.writer.counts
 
     def read(self) -> bool:
-        """Read and send for one turn; whether there may be more contacts when it is over."""
+        """Read and send for one turn, and say whether there may be more contacts when it is over."""
         with self.turns:
             self.run.check_not_stopped()
             for piece in self.pieces:
@@ -105,7 +105,7 @@ class _BatchFetch:
         self.feed.put(self.calls(piece))
 
     def calls(self, piece: list[PendingContact]) -> Iterator[tuple[int, Call]]:
-        """The contacts that need a request; the outcomes of the others are the writer's at once."""
+        """Give the contacts that need a request; the outcomes of the others are the writer's at once."""
         fetch, condition, simulate = self.fetch, self.condition, self.run.record.simulate
         for contact in piece:
             if contact.is_withdrawn:
