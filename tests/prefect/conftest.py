@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from prefect.context import SettingsContext, get_settings_context
 from prefect.settings import (
-    PREFECT_HOME,
     PREFECT_LOGGING_LEVEL,
     PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW,
     temporary_settings,
@@ -27,11 +27,20 @@ def _server(prefect_server: None) -> None:
     logging.getLogger("prefect._internal").setLevel(logging.WARNING)
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A Prefect home of its own, and so an embedded database: contacts and outputs of one test."""
+@pytest.fixture(autouse=True, scope="package")
+def _quiet(_server: None) -> Iterator[None]:
+    """What Prefect logs at DEBUG is not looked at."""
     quiet = {PREFECT_LOGGING_LEVEL: "INFO", PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore"}
-    with temporary_settings({PREFECT_HOME: tmp_path, **quiet}):
+    with temporary_settings(quiet):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def home(_quiet: None, tmp_path: Path) -> Iterator[Path]:
+    """A Prefect home of its own, and so an embedded database: contacts and outputs of one test."""
+    here = get_settings_context()
+    # A copy: to have all settings checked anew, as `temporary_settings` does, takes longer than many a test.
+    with SettingsContext(profile=here.profile, settings=here.settings.model_copy(update={"home": tmp_path})):
         yield tmp_path
 
 
