@@ -32,7 +32,7 @@ from tests.security.adversary import (
     run,
     say,
 )
-from tests.support.depth import explored
+from tests.support.depth import catalogue, explored
 from tests.support.raw_server import RawServer, Reader, mute
 
 OK = frozenset({"ok"})
@@ -274,7 +274,7 @@ def fault_server() -> Iterator[RawServer]:
         yield server
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", catalogue(NAMES))
 @pytest.mark.parametrize("loop", LOOPS)
 def test_fault(server: RawServer, loop: str, name: str) -> None:
     """Each ends as it must, in one piece or many, whatever follows; and the next request has its own answer."""

@@ -18,6 +18,7 @@ from leadpush_prefect.errors import AudienceInvalid
 from leadpush_prefect.model.consent import Consent
 from leadpush_prefect.model.contact import ContactRow, InvalidRow
 from leadpush_prefect.text.json_text import from_json
+from tests.support.depth import explored
 
 
 @pytest.fixture
@@ -296,10 +297,11 @@ json_values = st.recursive(
 keys = text.filter(lambda key: key not in ("_id", "uuid", "id", "subscribed", "attributes"))
 
 
-@cheap
-@given(
+@explored(
     st.lists(st.tuples(ids, st.booleans(), st.dictionaries(keys, json_values, max_size=4)), max_size=6),
     st.booleans(),
+    examples=100,
+    rules=cheap,
 )
 def test_jsonl_round_trip(file: Path, table: list[tuple[str, bool, dict[str, Any]]], flat: bool) -> None:
     """Whatever JSON a line holds is read as it was written, in both shapes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.strategies import SearchStrategy
 
-__all__ = ["at_two_depths", "explored", "sample_of"]
+__all__ = ["at_two_depths", "catalogue", "explored", "sample_of"]
 
 SHARE = 8
 """A sample is one in so many."""
@@ -38,6 +38,14 @@ def at_two_depths(examples: int, sample: int = 0) -> pytest.MarkDecorator:
             pytest.param(examples, id="in depth", marks=pytest.mark.slow),
         ],
     )
+
+
+def catalogue(names: Iterable[str], every: int = 4) -> list[Any]:
+    """The parameters of a catalogue: every so-many-th case by default, and the others under the marker `slow`."""
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if number % every else [])
+        for number, name in enumerate(names)
+    ]
 
 
 def explored(
