@@ -19,6 +19,8 @@ from prefect.utilities import asyncutils
 import leadpush_prefect
 
 PACKAGE = Path(leadpush_prefect.__file__).parent
+# Parsed before any test runs: in a process that once went to the end of its stack, Python 3.11 parses nothing more.
+TREES = {path.relative_to(PACKAGE): ast.parse(path.read_text("utf-8")) for path in PACKAGE.rglob("*.py")}
 
 AIOHTTP = {"_factory", "_loop", "_parser", "_payload", "_reading_paused"}
 PREFECT = {"_block_document_id", "_block_document_name", "_block_schema_id"}
@@ -34,13 +36,12 @@ OVERRIDDEN_OF_JINJA = [
 
 def foreign_names() -> dict[str, set[str]]:
     """The private attributes that the package uses and does not define, each with the files that use it."""
-    trees = {path: ast.parse(path.read_text("utf-8")) for path in PACKAGE.rglob("*.py")}
-    ours = {name for tree in trees.values() for node in ast.walk(tree) for name in _defined(node)}
+    ours = {name for tree in TREES.values() for node in ast.walk(tree) for name in _defined(node)}
     found: dict[str, set[str]] = {}
-    for path, tree in trees.items():
+    for path, tree in TREES.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and _is_private(node.attr) and node.attr not in ours:
-                found.setdefault(node.attr, set()).add(str(path.relative_to(PACKAGE)))
+                found.setdefault(node.attr, set()).add(path.as_posix())
     return found
 
 
@@ -72,8 +73,8 @@ def test_aiohttps_are_in_its_files() -> None:
 
 def test_nothing_private_is_imported() -> None:
     """Neither a module nor a name of one."""
-    for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
             assert not [name for name in _imported(node) if any(map(_is_private, name.split(".")))], path
 
 
