@@ -15,6 +15,7 @@ import idna
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.config import EndpointConfig
 from leadpush_prefect.model.names import ROOTS
+from leadpush_prefect.network.grammar import CONTROL
 from leadpush_prefect.network.wire import RenderedRequest, split_url
 from leadpush_prefect.templates import (
     FORM,
@@ -31,7 +32,6 @@ from leadpush_prefect.text.json_text import to_text
 from leadpush_prefect.text.redaction import Masker
 
 __all__ = [
-    "CONTROL",
     "DEFAULT_HEADERS",
     "CompiledEndpoint",
     "check_header",
@@ -316,7 +316,6 @@ def _refuse_url(message: str) -> Never:
     raise TemplateFailed(Reason.TEMPLATE_INVALID, message, "url")
 
 
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What no header may hold: CR, LF and NUL end it, and aiohttp, as servers do, refuses the others."""
 
 

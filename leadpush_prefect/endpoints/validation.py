@@ -12,7 +12,6 @@ from ipaddress import ip_address
 from urllib.parse import unquote_plus
 
 from leadpush_prefect.endpoints.compiled import (
-    CONTROL,
     check_header,
     check_url,
     compile_body,
@@ -25,14 +24,12 @@ from leadpush_prefect.endpoints.compiled import (
 from leadpush_prefect.errors import Problem
 from leadpush_prefect.model.config import METHODS, EndpointConfig, WorkspaceConfig
 from leadpush_prefect.network.addresses import parse_networks
+from leadpush_prefect.network.grammar import CONTROL, TOKEN
 from leadpush_prefect.templates import Template, TemplateFailed
 from leadpush_prefect.text.json_text import from_json
 from leadpush_prefect.text.redaction import is_maskable
 
 __all__ = ["endpoint_problems", "workspace_problems"]
-
-# RFC 9110, section 5.6.2
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 _OF_THE_CONNECTION = frozenset(
     "host content-length transfer-encoding connection keep-alive te trailer upgrade expect "
@@ -275,7 +272,7 @@ def _header_problems(endpoint: EndpointConfig, templates: list[Template]) -> Ite
     seen: set[str] = set()
     for name, value in endpoint.headers.items():
         field = f"headers.{name}"
-        if not _TOKEN.fullmatch(name):
+        if not TOKEN.fullmatch(name):
             yield error(
                 field,
                 "HTTP allows no such header name (RFC 9110, section 5.1).",

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
+from leadpush_prefect.network.grammar import CONTROL, TOKEN
 from leadpush_prefect.network.wire import RenderedRequest
 
 __all__ = ["request_bytes"]
 
 # The connection's own. A second or a wrong length smuggles another request (RFC 9112, section 11.2).
 _OWN_HEADERS = frozenset({"content-length", "host", "transfer-encoding"})
-
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, section 5.5
 
 
 def request_bytes(request: RenderedRequest, host: str, target: str, *, close: bool = False) -> bytes:
@@ -35,7 +32,7 @@ def request_bytes(request: RenderedRequest, host: str, target: str, *, close: bo
     headers, body = request.headers, request.body
     _check_names(request.method, tuple([name for name, _ in headers]))
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    if _CONTROL.search("".join([value for _, value in headers])):
+    if CONTROL.search("".join([value for _, value in headers])):
         raise ValueError("A header holds CR, LF, NUL or another control character.")
     length = f"Content-Length: {len(body or b'')}\r\n" if body is not None or request.method != "GET" else ""
     last = "Connection: close\r\n" if close else ""
@@ -45,7 +42,7 @@ def request_bytes(request: RenderedRequest, host: str, target: str, *, close: bo
 
 @lru_cache(maxsize=256)  # an endpoint's headers have the same names for each contact
 def _check_names(method: str, names: tuple[str, ...]) -> None:
-    if not all(_TOKEN.fullmatch(name) for name in (method, *names)):
+    if not all(TOKEN.fullmatch(name) for name in (method, *names)):
         raise ValueError("A method, or a header's name, holds what no name can (RFC 9110, section 5.6.2).")
     if not _OWN_HEADERS.isdisjoint(name.lower() for name in names):
         raise ValueError("Host, Content-Length and Transfer-Encoding are the connection's to set.")
