@@ -14,6 +14,7 @@ from leadpush_prefect.definitions.definition import KINDS, AnyBlock
 from leadpush_prefect.definitions.references import SECRETS, Keys, Reference
 from leadpush_prefect.definitions.values import field_values, is_same, stored_values
 from leadpush_prefect.errors import BlockInvalid, Problem
+from leadpush_prefect.text.display import visible_line
 from leadpush_prefect.text.json_text import to_json
 from leadpush_prefect.text.redaction import Masker
 
@@ -177,7 +178,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tup
 
 
 def _change(keys: Keys, old: Any, new: Any, referred: Mapping[Keys, Reference], mask: Masker) -> FieldChange:
-    name = _visible(".".join(keys))
+    name = visible_line(".".join(keys))
     change: Literal["added", "changed", "removed"] = "changed"
     if old is _Nothing or new is _Nothing:
         change = "added" if old is _Nothing else "removed"
@@ -186,10 +187,10 @@ def _change(keys: Keys, old: Any, new: Any, referred: Mapping[Keys, Reference], 
         # What comes from the environment is not shown anywhere else either: it may be a secret as well.
         return FieldChange(name, change, source=", ".join(sources) if keys[0] != SECRETS else "")
     if isinstance(old, str) and isinstance(new, str) and max(len(old), len(new)) > SHORT:
-        diff = tuple(map(_visible, _diff(mask(old), mask(new))))  # a secret may have several lines
+        diff = tuple(map(visible_line, _diff(mask(old), mask(new))))  # a secret may have several lines
         if diff:
             return FieldChange(name, change, diff=diff)
-    shown = [None if value is _Nothing else _visible(mask(to_json(value))) for value in (old, new)]
+    shown = [None if value is _Nothing else visible_line(mask(to_json(value))) for value in (old, new)]
     return FieldChange(name, change, old=shown[0], new=shown[1])
 
 
@@ -203,11 +204,3 @@ def _diff(old: str, new: str) -> list[str]:
     lines = list(islice(diff, 2, None))  # the first two would name files
     places = [line for line in lines if line.startswith("@@")]
     return [line for line in lines if line not in places] if len(places) == 1 else lines
-
-
-def _visible(line: str) -> str:
-    """A line without what a terminal would obey."""
-    return "".join(
-        char if char.isprintable() or char == "\t" else char.encode("unicode_escape").decode()
-        for char in line
-    )

@@ -22,15 +22,17 @@ from leadpush_prefect.endpoints.retries import retry_delay
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.context import CampaignContext, workspace_values
 from leadpush_prefect.model.outcome import Failure, Outcome, Status
+from leadpush_prefect.model.step import node_values
 from leadpush_prefect.network.body import EXCERPT_BYTES
 from leadpush_prefect.network.hosts import host_allowed
 from leadpush_prefect.network.wire import Answer, RenderedRequest, Transport, TransportFailed
 from leadpush_prefect.templates import TemplateFailed
+from leadpush_prefect.text.display import in_one_line
 from leadpush_prefect.text.json_text import MAX_DEPTH, NestedTooDeeply, check_json, to_text
 from leadpush_prefect.text.projection import kept
 from leadpush_prefect.text.redaction import Masker
 
-__all__ = ["Call", "Retry", "attempt", "new_call", "node_values", "public_message", "render_failure"]
+__all__ = ["Call", "Retry", "attempt", "new_call", "public_message", "render_failure"]
 
 EXCERPT_LENGTH = 300
 """How many characters of an answer that is no output are kept."""
@@ -243,9 +245,6 @@ def _failed(call: Call, started: float, failure: Failure, answer: Answer | None 
     return Outcome(Status.FAILED, None, failure, perf_counter() - started, call.attempt, size)
 
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
-
-
 def _excerpt(mask: Masker, reason: Reason, answer: Answer) -> str:
     """The beginning of an error page, or where a redirect leads, on one line and without what steers a terminal."""
     if reason is Reason.REDIRECT and "location" in answer.headers:
@@ -253,7 +252,7 @@ def _excerpt(mask: Masker, reason: Reason, answer: Answer) -> str:
         text = mask(f"Location: {_readable(where)}")
     else:
         text = mask.beginning(_readable(answer.body[:EXCERPT_BYTES]))
-    return " ".join(_CONTROL.sub(" ", text).split())[:EXCERPT_LENGTH]
+    return in_one_line(text)[:EXCERPT_LENGTH]
 
 
 def _readable(page: bytes) -> str:
@@ -273,11 +272,6 @@ def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error("leadpush-latin-1", _as_latin_1)
-
-
-def node_values(node: str = "", output_key: str = "", endpoint: str = "") -> dict[str, str]:
-    """What a template reads of its node."""
-    return {"name": node, "output_key": output_key, "endpoint": endpoint}
 
 
 def new_call(

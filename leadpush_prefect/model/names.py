@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 
-from leadpush_prefect.text.display import shortened, visible
+from leadpush_prefect.text.display import is_all_visible, shortened
 
 __all__ = ["MAX_NAME_LENGTH", "ROOTS", "check_identifier", "check_name"]
 
@@ -26,7 +26,7 @@ def check_name(what: str, name: str) -> None:
     """
     if len(name) > MAX_NAME_LENGTH:
         raise ValueError(f"{what} {shortened(name, 40)!r} is longer than {MAX_NAME_LENGTH} characters.")
-    if visible(name) != name or "\n" in name or "\t" in name:
+    if not is_all_visible(name):
         raise ValueError(
             f"{what} {shortened(name)!r} holds a control character, or another that cannot be seen. "
             "Use a name in one line."

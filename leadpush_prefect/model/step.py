@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from leadpush_prefect.model.names import check_identifier
 
-__all__ = ["OnFailure", "Step", "StepOptions"]
+__all__ = ["OnFailure", "Step", "StepOptions", "node_values"]
 
 OnFailure = Literal["stop", "continue"]
 
@@ -46,6 +46,11 @@ class StepOptions:
         step = Step(node, self.output_key, kind, endpoint, self.when, self.on_failure, detail)
         step.check()
         return step
+
+
+def node_values(node: str = "", output_key: str = "", endpoint: str = "") -> dict[str, str]:
+    """What a template reads of its node."""
+    return {"name": node, "output_key": output_key, "endpoint": endpoint}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class Step:
 
     def values(self) -> dict[str, str]:
         """What a template reads of its node."""
-        return {"name": self.node, "output_key": self.output_key, "endpoint": self.endpoint}
+        return node_values(self.node, self.output_key, self.endpoint)
 
     def definition(self) -> str:
         """A fingerprint: two different steps of a run cannot be the same node."""
