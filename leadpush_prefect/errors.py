@@ -36,8 +36,9 @@ __all__ = [
 class Reason(StrEnum):
     """Why a step has no output for a contact: a closed set of stable codes.
 
-    Each has a `sentence` (what happened), a `remedy` (what to do), and `retryable` (whether the same
-    request may succeed if it is sent again).
+    Each has a `sentence` (what happened), a `remedy` (what to do), `retryable` (whether the same request may succeed
+    if it is sent again), and `of_the_api` (whether it is a sign of a failing API, which no single contact can be to blame
+    for). Of `HTTP_STATUS`, the status decides both.
 
     Example:
         >>> Reason("timeout").remedy
@@ -57,6 +58,11 @@ class Reason(StrEnum):
         member.remedy = remedy
         member.retryable = retryable
         return member
+
+    @property
+    def of_the_api(self) -> bool:
+        """Whether it is a sign of a failing API."""
+        return self in _OF_THE_API
 
     ENDPOINT_DISABLED = (
         "endpoint_disabled",
@@ -171,6 +177,13 @@ class Reason(StrEnum):
         "Something unforeseen happened.",
         "Please report it, with the run's id.",
     )
+
+
+_OF_THE_API = frozenset({
+    Reason.DNS_FAILED, Reason.CONNECT_FAILED, Reason.TLS_FAILED, Reason.DISCONNECTED, Reason.PROTOCOL_ERROR,
+    Reason.TIMEOUT, Reason.REDIRECT, Reason.RESPONSE_TOO_LARGE, Reason.RESPONSE_ENCODING_UNSUPPORTED,
+    Reason.RESPONSE_NOT_JSON, Reason.RESPONSE_NOT_OBJECT_OR_ARRAY, Reason.ADDRESS_BLOCKED, Reason.HOST_NOT_ALLOWED,
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from leadpush_prefect.errors import Reason
 
-__all__ = ["retry_delay"]
+__all__ = ["RETRYABLE_STATUSES", "retry_delay"]
 
 BASE_SECONDS = 0.25
 CAP_SECONDS = 10.0
@@ -17,8 +17,6 @@ MAX_RETRY_AFTER_SECONDS = 60.0
 
 # RFC 9110, section 9.2.2: of these, twice is as good as once.
 IDEMPOTENT_METHODS = frozenset({"GET", "PUT", "DELETE"})
-
-RETRYABLE_REASONS = frozenset({Reason.CONNECT_FAILED, Reason.DNS_FAILED, Reason.DISCONNECTED, Reason.TIMEOUT})
 
 RETRYABLE_STATUSES = frozenset(
     {
@@ -82,7 +80,7 @@ def retry_delay(
 def _may_retry(method: str, reason: Reason, status: int | None, sent: bool) -> bool:
     if reason is Reason.HTTP_STATUS:
         return method in IDEMPOTENT_METHODS and status in RETRYABLE_STATUSES
-    return reason in RETRYABLE_REASONS and (method in IDEMPOTENT_METHODS or not sent)
+    return reason.retryable and (method in IDEMPOTENT_METHODS or not sent)
 
 
 def _retry_after_seconds(text: str, now: datetime) -> float | None:

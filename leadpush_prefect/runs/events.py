@@ -24,7 +24,8 @@ from prefect.logging import get_logger
 
 from leadpush_prefect.blocks import ApiEndpoint, Workspace
 from leadpush_prefect.blocks.loading import load_block
-from leadpush_prefect.errors import LeadpushError, Reason
+from leadpush_prefect.endpoints.retries import RETRYABLE_STATUSES
+from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.model.outcome import Outcome
 from leadpush_prefect.store.summary import RunSummary
 from leadpush_prefect.text.display import shortened
@@ -37,12 +38,7 @@ RECOVERED_SHARE = 0.25
 AGAIN_SECONDS = 10.0
 
 # What a single contact may be to blame for, such as HTTP 404, is no sign of a failing API.
-_OF_THE_API = frozenset({
-    Reason.DNS_FAILED, Reason.CONNECT_FAILED, Reason.TLS_FAILED, Reason.DISCONNECTED, Reason.PROTOCOL_ERROR,
-    Reason.TIMEOUT, Reason.REDIRECT, Reason.RESPONSE_TOO_LARGE, Reason.RESPONSE_ENCODING_UNSUPPORTED,
-    Reason.RESPONSE_NOT_JSON, Reason.RESPONSE_NOT_OBJECT_OR_ARRAY, Reason.ADDRESS_BLOCKED, Reason.HOST_NOT_ALLOWED,
-})  # fmt: skip
-_STATUSES_OF_THE_API = frozenset({401, 403, 407, 408, 425, 429})
+_STATUSES_OF_THE_API = RETRYABLE_STATUSES | {401, 403, 407}
 
 
 @dataclass(slots=True)
@@ -106,7 +102,7 @@ def _fault(outcome: Outcome) -> str:
     if failure is None:
         return ""
     status = failure.http_status or 0
-    is_fault = failure.reason in _OF_THE_API or status >= 500 or status in _STATUSES_OF_THE_API
+    is_fault = failure.reason.of_the_api or status >= 500 or status in _STATUSES_OF_THE_API
     return failure.code if is_fault else ""
 
 

@@ -131,3 +131,8 @@ def test_any_text(text: str) -> None:
     waited = status(503, retry_after=text)
     assert waited is not None
     assert 0 <= waited <= 60
+
+
+def test_a_reason_says_whether_it_is_retryable() -> None:
+    """What is sent again is what the reason says; of HTTP_STATUS the status decides."""
+    assert {reason for reason in Reason if reason.retryable} == RETRYABLE | {Reason.HTTP_STATUS}
