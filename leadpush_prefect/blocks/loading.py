@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, TypeVar, cast
 
@@ -16,6 +15,7 @@ from prefect.runtime import flow_run
 from pydantic import ValidationError
 
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
+from leadpush_prefect.system.recent import Recent
 from leadpush_prefect.text.display import shortened
 
 __all__ = ["load_block", "saved_blocks", "saved_documents"]
@@ -27,7 +27,7 @@ KEPT = 256
 
 _Key = tuple[str, type[Block], str]
 
-_loaded: OrderedDict[_Key, Block] = OrderedDict()
+_loaded = Recent[_Key, Block](KEPT)
 _loading: dict[_Key, threading.Lock] = {}
 _lock = threading.Lock()
 
@@ -68,8 +68,6 @@ def _load_once(key: _Key, kind: type[BlockT], name: str, field: str) -> BlockT:
     block = _load(kind, name, field)
     with _lock:
         _loaded[key] = block
-        while len(_loaded) > KEPT:
-            _loaded.popitem(last=False)
     return block
 
 

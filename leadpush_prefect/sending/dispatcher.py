@@ -21,6 +21,7 @@ from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
 from leadpush_prefect.network.wire import Transport
 from leadpush_prefect.sending.lane import Feed, Lane
+from leadpush_prefect.system.fork_safe import ForkSafeLock
 
 __all__ = ["Dispatcher", "dispatcher", "override_transport"]
 
@@ -138,7 +139,7 @@ def _new_event_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 
 
 _dispatcher: Dispatcher | None = None
@@ -148,15 +149,6 @@ _pid = 0
 
 
 _override: Transport | None = None
-
-
-def _new_lock() -> None:
-    global _lock
-    _lock = threading.Lock()  # another thread of the parent may have held it at the fork
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_lock)
 
 
 def dispatcher() -> Dispatcher:

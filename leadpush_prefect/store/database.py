@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -32,6 +31,7 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.store.schema import SCHEMA_VERSION, schema
+from leadpush_prefect.system.fork_safe import ForkSafeLock
 from leadpush_prefect.system.sql_privacy import QUIET
 
 __all__ = ["open_database", "reading", "works_in_process", "writing", "writing_on"]
@@ -48,16 +48,7 @@ _WRITES = "leadpush_writes"
 _engines: dict[tuple[int, URL, str], Engine] = {}
 
 
-_lock = threading.Lock()
-
-
-def _new_lock() -> None:
-    global _lock
-    _lock = threading.Lock()  # another thread of the parent may have held it at the fork
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_lock)
+_lock = ForkSafeLock()
 
 
 def open_database(url: str | URL, connect_args: Mapping[str, object] = {}) -> Engine:
