@@ -64,7 +64,7 @@ class GuardedHandler(ResponseHandler):
         ResponseHandler.data_received(self, data)  # for each answer, and so without super()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
-        # aiohttp's own parses nothing and asks the transport to go on, after each piece of a body that is read.
+        # aiohttp's own parses nothing and asks the transport to go on, after each chunk of a body that is read.
         if self._reading_paused:
             super().resume_reading(resume_parser)
 

@@ -329,8 +329,8 @@ async def _read_whole(headers: Mapping[str, str], body: StreamReader, limit: int
     ):  # it has come with the head, as small ones do
         return bounded(body.read_nowait(), length=length, limit=limit)
     whole = WholeBody(encoding=encoding, length=length, limit=limit)
-    async for piece in body.iter_any():
-        whole.add(piece)
+    async for chunk in body.iter_any():
+        whole.add(chunk)
     return whole.finish()
 
 

@@ -2,7 +2,7 @@
 
 The decompression is ours, and not the HTTP library's, for three reasons: aiohttp takes a gzip stream that was
 cut off for a whole one, gives up on the head of an answer that names an encoding it does not know, and
-decodes what was not asked for (220 bytes of brotli become one piece of 256 MB).
+decodes what was not asked for (220 bytes of brotli become one chunk of 256 MB).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ZLIB, _GZIP, _RAW_DEFLATE = zlib.MAX_WBITS, zlib.MAX_WBITS | 16, -zlib.MAX_WBIT
 
 
 class WholeBody:
-    """A body that is to be read to its end, piece by piece.
+    """A body that is to be read to its end, chunk by chunk.
 
     Args:
         encoding: The answer's `Content-Encoding`, or nothing.
@@ -45,13 +45,13 @@ class WholeBody:
     def __init__(self, *, encoding: str, length: str | None, limit: int) -> None:
         self._decoder = _decoder_for(encoding)
         self._limit = limit
-        self._first = b""  # most have but one piece, which need not be copied
-        self._more = bytearray()  # a list of pieces of a byte or two would take many times their size
+        self._first = b""  # most have but one chunk, which need not be copied
+        self._more = bytearray()  # a list of chunks of a byte or two would take many times their size
         if self._decoder is None:
             bounded(b"", length=length, limit=limit)
 
-    def add(self, piece: bytes) -> None:
-        """Take a piece as it came from the wire.
+    def add(self, chunk: bytes) -> None:
+        """Take a chunk as it came from the wire.
 
         Raises:
             TransportFailed: `response_too_large`, as soon as it is known; `protocol_error`, if the compressed
@@ -59,15 +59,15 @@ class WholeBody:
         """
         size = len(self._first) + len(self._more)
         if self._decoder is None:
-            if size + len(piece) > self._limit:
+            if size + len(chunk) > self._limit:
                 raise _too_large(self._limit)
             if size:
-                self._more += piece
+                self._more += chunk
             else:
-                self._first = piece
+                self._first = chunk
             return
         # One byte more than may come is enough to know that there are too many.
-        self._decoder.decode(piece, self._more, self._limit - size + 1)
+        self._decoder.decode(chunk, self._more, self._limit - size + 1)
         if len(self._more) > self._limit:
             raise _too_large(self._limit)
 
@@ -82,11 +82,11 @@ class WholeBody:
         return b"".join((self._first, self._more)) if self._more else self._first
 
 
-async def read_whole(pieces: AsyncIterable[bytes], *, encoding: str, length: str | None, limit: int) -> bytes:
+async def read_whole(chunks: AsyncIterable[bytes], *, encoding: str, length: str | None, limit: int) -> bytes:
     """Read a body to its end, as `WholeBody` says.
 
     Args:
-        pieces: The body as it comes from the wire, before decompression.
+        chunks: The body as it comes from the wire, before decompression.
         encoding: The answer's `Content-Encoding`, or nothing.
         length: The answer's `Content-Length`, if it has one.
         limit: How many bytes it may have, decompressed.
@@ -95,12 +95,12 @@ async def read_whole(pieces: AsyncIterable[bytes], *, encoding: str, length: str
         TransportFailed: as `WholeBody` does.
     """
     body = WholeBody(encoding=encoding, length=length, limit=limit)
-    async for piece in pieces:
-        body.add(piece)
+    async for chunk in chunks:
+        body.add(chunk)
     return body.finish()
 
 
-async def read_excerpt(pieces: AsyncIterable[bytes], into: bytearray, *, encoding: str) -> bool:
+async def read_excerpt(chunks: AsyncIterable[bytes], into: bytearray, *, encoding: str) -> bool:
     """Read the beginning of a body into `into`, which keeps what has come if the rest does not come.
 
     Returns:
@@ -110,14 +110,14 @@ async def read_excerpt(pieces: AsyncIterable[bytes], into: bytearray, *, encodin
         TransportFailed: as `read_whole` does, for the encoding.
     """
     decoder = _decoder_for(encoding)
-    async for piece in pieces:
+    async for chunk in chunks:
         room = EXCERPT_BYTES - len(into)
         if decoder is not None:
             decoded = bytearray()
-            decoder.decode(piece, decoded, room + 1)
-            piece = bytes(decoded)
-        into += piece[:room]
-        if len(piece) > room:  # and not at the exact end, after which the connection could be used again
+            decoder.decode(chunk, decoded, room + 1)
+            chunk = bytes(decoded)
+        into += chunk[:room]
+        if len(chunk) > room:  # and not at the exact end, after which the connection could be used again
             return False
     return True
 

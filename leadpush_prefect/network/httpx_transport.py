@@ -80,8 +80,8 @@ async def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
     # already.
     if not isinstance(response.stream, httpx.AsyncByteStream):
         raise TypeError(f"an asynchronous httpx transport answered with a {type(response.stream).__name__}")
-    async for piece in response.stream:
-        yield piece
+    async for chunk in response.stream:
+        yield chunk
 
 
 _HTTPX_TABLE = (

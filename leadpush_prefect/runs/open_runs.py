@@ -25,7 +25,7 @@ from leadpush_prefect.runs.databases import database_of
 from leadpush_prefect.settings import read_tunables
 from leadpush_prefect.store.database import works_in_process
 from leadpush_prefect.store.runs import RunRecord, find_run
-from leadpush_prefect.system.fair_lock import Turns
+from leadpush_prefect.system.fair_lock import FairLock
 from leadpush_prefect.system.gc_freeze import spare_existing_objects, spare_no_more
 from leadpush_prefect.system.parent_process import end_with_parent
 
@@ -66,7 +66,7 @@ class OpenRun:
     report: bool = True
     tunables: Tunables = field(default_factory=Tunables)
     _said: set[str] = field(default_factory=set)
-    _turns: dict[str, Turns] = field(default_factory=dict)
+    _turns: dict[str, FairLock] = field(default_factory=dict)
     _at_work: int = 0
     _look_at: float = 0.0
 
@@ -113,16 +113,16 @@ class OpenRun:
         while self._at_work and monotonic() < deadline:
             sleep(0.02)
 
-    def turns(self, node: str) -> Turns:
+    def turns(self, node: str) -> FairLock:
         """Of a node's batches in this process, for reading contacts.
 
         Where the database works in this process, two batches that read at once take Python's lock from each other
         and gain nothing, for one keeps the endpoint busy. Where it is a server, they wait for it side by side.
         """
         if not works_in_process(self.database):
-            return Turns()
+            return FairLock()
         with _lock:
-            return self._turns.setdefault(node, Turns())
+            return self._turns.setdefault(node, FairLock())
 
     def count(self, node: str, done: int, failed: int = 0) -> None:
         """A node is done with so many more contacts; several batches are at work in threads."""

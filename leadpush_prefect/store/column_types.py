@@ -11,10 +11,10 @@ from sqlalchemy.types import TypeDecorator
 
 from leadpush_prefect.errors import LeadpushError
 
-__all__ = ["StoredBigInteger", "StoredInteger", "StoredSmallInteger", "StoredText", "foreign"]
+__all__ = ["StoredBigInteger", "StoredInteger", "StoredSmallInteger", "StoredText", "corrupt"]
 
 
-def foreign(what: str) -> LeadpushError:
+def corrupt(what: str) -> LeadpushError:
     """What to say of a value that this package has not written."""
     return LeadpushError(
         f"The database holds {what}, which leadpush-prefect has not written. See who else writes to its tables; "
@@ -31,7 +31,7 @@ class StoredText(TypeDecorator[str]):
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         if value is None or type(value) is str:
             return value
-        raise foreign(f"{type(value).__name__} for text")
+        raise corrupt(f"{type(value).__name__} for text")
 
 
 def _number(value: Any) -> int | None:
@@ -39,7 +39,7 @@ def _number(value: Any) -> int | None:
         return value
     if type(value) is Decimal and value == value.to_integral_value():  # PostgreSQL's sum
         return int(value)
-    raise foreign(f"{type(value).__name__} for a whole number")
+    raise corrupt(f"{type(value).__name__} for a whole number")
 
 
 class StoredInteger(TypeDecorator[int]):

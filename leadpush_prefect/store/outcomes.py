@@ -25,7 +25,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from leadpush_prefect.model.outcome import Failure, Outcome, Status
 from leadpush_prefect.store.bulk_insert import insert_rows
-from leadpush_prefect.store.column_types import foreign
+from leadpush_prefect.store.column_types import corrupt
 from leadpush_prefect.store.database import writing
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.runs import RunRecord
@@ -101,7 +101,7 @@ def read_outcome(row: Row[*tuple[Any, ...]]) -> Outcome:
     """An outcome from its row."""
     status = next((status for status, code in _CODES.items() if code == row.status), None)
     if status is None:
-        raise foreign(f"the status {row.status}")
+        raise corrupt(f"the status {row.status}")
     failure = read_failure(row.detail) if status is Status.FAILED else None
     skipped_for = stored_reason(row.code) if status is Status.SKIPPED and row.code else None
     return Outcome(

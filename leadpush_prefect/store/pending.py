@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from leadpush_prefect.errors import LeadpushError
-from leadpush_prefect.store.column_types import foreign
+from leadpush_prefect.store.column_types import corrupt
 from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.outcomes import FAILED, earlier_outcomes, eligible, status_at
 from leadpush_prefect.store.rows_as_text import reader
@@ -170,7 +170,7 @@ def _missing(first: int, done: str | None, window: range) -> list[int]:
     try:
         others = orjson.loads(f"[{done}]") if done else []
     except ValueError:
-        raise foreign("a contact's number that is none") from None
+        raise corrupt("a contact's number that is none") from None
     return sorted(set(range(first, min(first + HUNDRED, window.stop))).difference(others))
 
 

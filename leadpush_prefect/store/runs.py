@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Row, Select, select, update
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.model.consent_columns import NO_CONSENT_COLUMN, NONE_ON_PURPOSE
 from leadpush_prefect.store.bulk_insert import insert_or_ignore
-from leadpush_prefect.store.column_types import foreign
+from leadpush_prefect.store.column_types import corrupt
 from leadpush_prefect.store.contacts import delete_contacts
 from leadpush_prefect.store.database import reading, writing
 from leadpush_prefect.store.holder import Holder, refuse_other_holder
@@ -270,7 +270,7 @@ def _record(row: Row[*tuple[Any, ...]]) -> RunRecord:
     counts = [record.contacts, record.unsubscribed, record.invalid, record.batches, record.batch_size]
     counts += [record.no_answer, record.withdrawn]
     if not all(0 <= count < 2**31 for count in counts):
-        raise foreign(f"a run with counts that cannot be ({shortened(record.run_id)})")
+        raise corrupt(f"a run with counts that cannot be ({shortened(record.run_id)})")
     return record
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.outcome import Failure
-from leadpush_prefect.store.column_types import foreign
+from leadpush_prefect.store.column_types import corrupt
 from leadpush_prefect.text.display import shortened
 from leadpush_prefect.text.json_text import from_json
 
@@ -23,7 +23,7 @@ def stored_json(text: str) -> Any:
     try:
         return from_json(text)
     except ValueError:
-        raise foreign("text that is no JSON") from None
+        raise corrupt("text that is no JSON") from None
 
 
 def stored_contact(text: str) -> dict[str, Any]:
@@ -34,9 +34,9 @@ def stored_contact(text: str) -> dict[str, Any]:
     """
     contact = stored_json(text)
     if type(contact) is not dict or type(contact.get("_id")) is not str:
-        raise foreign("a contact of another form")
+        raise corrupt("a contact of another form")
     if type(contact.get("attributes", {})) is not dict:
-        raise foreign("a contact with attributes of another form")
+        raise corrupt("a contact with attributes of another form")
     return contact
 
 
@@ -52,12 +52,12 @@ def stored_failure(detail: str | None) -> Failure:
     try:
         facts = json.loads(detail or "")
     except (ValueError, RecursionError):
-        raise foreign("a failure that is no JSON") from None
+        raise corrupt("a failure that is no JSON") from None
     if type(facts) is not dict or not all(type(facts.get(name, "")) is str for name in _TEXTS):
-        raise foreign("a failure of another form")
+        raise corrupt("a failure of another form")
     status = facts.get("http_status")
     if not (status is None or (type(status) is int and 0 <= status <= 999)):
-        raise foreign("a failure with another HTTP status than there are")
+        raise corrupt("a failure with another HTTP status than there are")
     known = {name: facts[name] for name in (*_TEXTS, "http_status") if name in facts}
     return Failure(stored_reason(facts.get("reason")), **{"message": "", **known})
 
@@ -71,4 +71,4 @@ def stored_reason(code: Any) -> Reason:
     try:
         return Reason(code)
     except ValueError:
-        raise foreign(f"the reason {shortened(str(code), 40)}") from None
+        raise corrupt(f"the reason {shortened(str(code), 40)}") from None

@@ -1,4 +1,4 @@
-"""Turns: of several threads one at a time, for a while."""
+"""A lock that several threads have in turns, one at a time, for a while."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import threading
 from time import monotonic
 from types import TracebackType
 
-__all__ = ["Turns"]
+__all__ = ["FairLock"]
 
 TURN_SECONDS = 0.5
 
 
-class Turns:
+class FairLock:
     """A lock whose holder is told when it should let others have it.
 
-    >>> turns, work = Turns(), [1, 2]
-    >>> with turns:
-    ...     while work and not turns.is_over():
+    >>> lock, work = FairLock(), [1, 2]
+    >>> with lock:
+    ...     while work and not lock.is_over():
     ...         del work[0]
     """
 

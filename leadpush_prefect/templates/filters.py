@@ -19,7 +19,7 @@ from jinja2.filters import do_wordwrap, make_attrgetter
 from jinja2.tests import TESTS as JINJA_TESTS
 
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.templates.budget import CALL, MAX_TEXT, made, paid, size, spend, too_large
+from leadpush_prefect.templates.budget import CALL, MAX_TEXT, digits, made, paid, size, spend, too_large
 from leadpush_prefect.templates.values import Missing, Nothing, TemplateFailed, present
 from leadpush_prefect.text.json_text import to_json, to_text
 
@@ -147,11 +147,7 @@ def _format(value: str, *arguments: Any, **keywords: Any) -> str:
 
 
 def _widest(value: Any) -> int:
-    return len(value) if isinstance(value, str) else max(_WIDEST_NUMBER, _digits(value))
-
-
-def _digits(value: Any) -> int:
-    return value.bit_length() // 3 if isinstance(value, int) else 0
+    return len(value) if isinstance(value, str) else max(_WIDEST_NUMBER, digits(value))
 
 
 def _formattable(value: Any) -> Any:

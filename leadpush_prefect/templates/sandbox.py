@@ -13,7 +13,17 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Joiner, Namespace
 
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.templates.budget import CALL, MAX_TEXT, made, size, spend, token, too_large, turns
+from leadpush_prefect.templates.budget import (
+    CALL,
+    MAX_TEXT,
+    digits,
+    made,
+    size,
+    spend,
+    token,
+    too_large,
+    turns,
+)
 from leadpush_prefect.templates.filters import filters, tests
 from leadpush_prefect.templates.values import Missing, Nothing, TemplateFailed, present, walk
 
@@ -106,22 +116,18 @@ def _bound_product(left: Any, right: Any) -> None:
     for repeated, times in ((left, right), (right, left)):
         if size(repeated) and isinstance(times, int) and size(repeated) * times > MAX_TEXT:
             raise too_large("`*`")
-    if _digits(left) + _digits(right) > MAX_DIGITS:
+    if digits(left) + digits(right) > MAX_DIGITS:
         raise too_large("`*`")
 
 
 def _bound_power(left: Any, right: Any) -> None:
-    if isinstance(right, (int, float)) and abs(right) * max(_digits(left), 1) > MAX_DIGITS:
+    if isinstance(right, (int, float)) and abs(right) * max(digits(left), 1) > MAX_DIGITS:
         raise too_large("`**`")
 
 
 def _bound_remainder(left: Any, _right: Any) -> None:
     if isinstance(left, str):
         raise TemplateFailed(Reason.TEMPLATE_INVALID, "`%` formats no text here. Use `| format(...)`.")
-
-
-def _digits(value: Any) -> int:
-    return value.bit_length() * 3 // 10 if isinstance(value, int) else 0
 
 
 _BOUNDS: Mapping[str, Callable[[Any, Any], None]] = {

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 __all__ = ["masked_json", "pretty_json"]
 
-_PIECE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 MOST_INDENTED = 40
 """Levels from which on nothing is indented further: else a small text, deeply nested, would become a huge one."""
@@ -34,25 +34,25 @@ def pretty_json(text: str, mask: Callable[[str], str]) -> str:
     """
     parts: list[str] = []
     depth, is_opened = 0, False
-    for piece in _PIECE.findall(text):
-        if piece in ("}", "]"):
+    for token in _TOKEN.findall(text):
+        if token in ("}", "]"):
             depth -= 1
-            parts.append(piece if is_opened else _line(depth) + piece)
+            parts.append(token if is_opened else _line(depth) + token)
             is_opened = False
             continue
         if is_opened:
             parts.append(_line(depth))
-        is_opened = piece in ("{", "[")
+        is_opened = token in ("{", "[")
         depth += is_opened
-        match piece:
+        match token:
             case "{" | "[":
-                parts.append(piece)
+                parts.append(token)
             case ",":
                 parts.append("," + _line(depth))
             case ":":
                 parts.append(": ")
             case _:
-                parts.append(_masked(piece, mask))
+                parts.append(_masked(token, mask))
     return "".join(parts)
 
 
@@ -62,17 +62,17 @@ def masked_json(text: str, mask: Callable[[str], str]) -> str:
     >>> masked_json('{"price": 1.10, "key": "s3cr3t"}', lambda text: text.replace("s3cr3t", "***"))
     '{"price": 1.10, "key": "***"}'
     """
-    return _PIECE.sub(lambda piece: _masked(piece[0], mask), text)
+    return _TOKEN.sub(lambda token: _masked(token[0], mask), text)
 
 
 def _line(depth: int) -> str:
     return "\n" + "  " * min(depth, MOST_INDENTED)
 
 
-def _masked(piece: str, mask: Callable[[str], str]) -> str:
+def _masked(token: str, mask: Callable[[str], str]) -> str:
     """A string, number or word: as it was received, unless something in it is masked."""
-    value = json.loads(piece) if piece.startswith('"') else piece
+    value = json.loads(token) if token.startswith('"') else token
     masked = mask(value)
-    if masked == value and mask(piece) == piece:
-        return piece
+    if masked == value and mask(token) == token:
+        return token
     return json.dumps(masked, ensure_ascii=False)

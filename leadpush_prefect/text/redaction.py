@@ -134,13 +134,13 @@ def _overlap(text: bytes, form: bytes) -> int:
 
 def _without(text: bytes, spans: list[tuple[int, int]]) -> bytes:
     """A text with one mask for all secrets that overlap or touch."""
-    pieces: list[bytes] = []
+    chunks: list[bytes] = []
     at = -1
     for start, end in sorted(spans):
         if start > at:
-            pieces += [text[max(at, 0) : start], MASK.encode()]
+            chunks += [text[max(at, 0) : start], MASK.encode()]
         at = max(at, end)
-    return b"".join((*pieces, text[max(at, 0) :]))
+    return b"".join((*chunks, text[max(at, 0) :]))
 
 
 _ESCAPE = re.compile(
@@ -177,7 +177,7 @@ def _value(escape: bytes) -> bytes:
 
 
 class _Undone(NamedTuple):
-    """A text with its escapes undone, and where each piece of it came from."""
+    """A text with its escapes undone, and where each chunk of it came from."""
 
     text: bytes
     starts: list[int]
@@ -197,25 +197,25 @@ class _Undone(NamedTuple):
 
 
 def _undone(text: bytes) -> _Undone:
-    pieces: list[bytes] = []
+    chunks: list[bytes] = []
     starts: list[int] = []
     sources: list[tuple[int, int]] = []
     length = at = 0
 
-    def add(piece: bytes, first: int, last: int) -> None:
+    def add(chunk: bytes, first: int, last: int) -> None:
         nonlocal length
-        if piece:
-            pieces.append(piece)
+        if chunk:
+            chunks.append(chunk)
             starts.append(length)
             sources.append((first, last))
-            length += len(piece)
+            length += len(chunk)
 
     for match in _ESCAPE.finditer(text):
         add(text[at : match.start()], at, match.start())
         add(_value(match[0]), *match.span())
         at = match.end()
     add(text[at:], at, len(text))
-    return _Undone(b"".join(pieces), starts, sources)
+    return _Undone(b"".join(chunks), starts, sources)
 
 
 def _forms(secret: str) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Turns: one thread at a time, and it is told when others wait."""
+"""A fair lock: one thread at a time, and it is told when others wait."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import threading
 import pytest
 
 from leadpush_prefect.system import fair_lock as module
-from leadpush_prefect.system.fair_lock import Turns
+from leadpush_prefect.system.fair_lock import FairLock
 
 
 def test_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight threads have it in turns, each as often as it wants, and nobody else in between."""
     monkeypatch.setattr(module, "TURN_SECONDS", 0.0)
-    turns = Turns()
+    lock = FairLock()
     inside: list[int] = []
     together: list[list[int]] = []
     had = dict.fromkeys(range(8), 0)
 
     def work(number: int) -> None:
         while had[number] < 50:
-            with turns:
-                while had[number] < 50 and not turns.is_over():
+            with lock:
+                while had[number] < 50 and not lock.is_over():
                     inside.append(number)
                     together.append(inside.copy())
                     had[number] += 1
@@ -38,23 +38,23 @@ def test_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not as long as nobody waits, and not before its time."""
-    turns = Turns()
+    lock = FairLock()
     other_has_it = threading.Event()
 
     def wait() -> None:
-        with turns:
+        with lock:
             other_has_it.set()
 
     thread = threading.Thread(target=wait)
-    with turns:
-        monkeypatch.setattr(turns, "_until", 0.0)
-        assert not turns.is_over()
+    with lock:
+        monkeypatch.setattr(lock, "_until", 0.0)
+        assert not lock.is_over()
         thread.start()
-        while not turns.is_over():
+        while not lock.is_over():
             pass
-        monkeypatch.setattr(turns, "_until", float("inf"))
-        assert not turns.is_over()
+        monkeypatch.setattr(lock, "_until", float("inf"))
+        assert not lock.is_over()
         assert not other_has_it.is_set()
     thread.join()
     assert other_has_it.is_set()
-    assert not turns.is_over()
+    assert not lock.is_over()
