@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from json import JSONDecodeError
 
 import jinja2
 from jinja2 import nodes
@@ -168,8 +169,10 @@ def _parsing(template: Template) -> Callable[[Namespace], str]:
         try:
             from_json(text)
         except ValueError as error:
-            position = f" {str(error)[str(error).rfind(': ') + 2 :]}" if "line" in str(error) else ""
-            message = f"What it renders to is not JSON:{position or ' it does not parse'}."
+            position = "it does not parse"
+            if isinstance(error, JSONDecodeError):
+                position = f"line {error.lineno} column {error.colno} (char {error.pos})"
+            message = f"What it renders to is not JSON: {position}."
             raise TemplateFailed(Reason.TEMPLATE_INVALID, message, template.field) from None
         return text
 
