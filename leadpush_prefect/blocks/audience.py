@@ -317,11 +317,8 @@ class Audience(CheckedBlock, Block):
                 if row.consent is Consent.NO_COLUMN and not columns.is_table:
                     contact["subscribed"] = not any(columns.found for _ in rows)
                 return contact
-        some = (
-            f" {len(invalid):,} rows cannot be used: {invalid[0].place}: {invalid[0].sentence}"
-            if invalid
-            else ""
-        )
+        rows_of = "1 row" if len(invalid) == 1 else f"{len(invalid):,} rows"
+        some = f" {rows_of} cannot be used: {invalid[0].place}: {invalid[0].sentence}" if invalid else ""
         raise AudienceInvalid(f"Contact {contact_id} is not in the audience ({self.describe()}).{some}")
 
     def _load_connector(self) -> Any:

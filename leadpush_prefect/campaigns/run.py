@@ -15,7 +15,6 @@ from prefect.states import Completed
 from leadpush_prefect.blocks import Audience, Workspace
 from leadpush_prefect.blocks.workspace import workspace_config
 from leadpush_prefect.campaigns.batch import Batch
-from leadpush_prefect.campaigns.logger import logger
 from leadpush_prefect.campaigns.outputs import skip_unstored
 from leadpush_prefect.campaigns.signals import leave_on_sigterm, restore_sigterm
 from leadpush_prefect.campaigns.starting import RunOptions, begin
@@ -26,6 +25,7 @@ from leadpush_prefect.model.outcome import Failure
 from leadpush_prefect.reports.reporter import RunReporter
 from leadpush_prefect.reports.sentences import unsubscribed_text
 from leadpush_prefect.runs.lease import RunLease
+from leadpush_prefect.runs.log import run_logger
 from leadpush_prefect.runs.open_runs import OpenRun, add_run, forget_run
 from leadpush_prefect.sending.dispatcher import dispatcher
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
@@ -70,7 +70,7 @@ class CampaignRun:
     def __init__(self, run: OpenRun, lease: RunLease) -> None:
         self._run = run
         self._lease = lease
-        self._reporter = RunReporter(run, logger()) if run.report else None
+        self._reporter = RunReporter(run, run_logger()) if run.report else None
         self._submitted = Submitted()
         self._finished = False
         self._token: Token[CampaignRun | None] | None = None
@@ -210,7 +210,7 @@ class CampaignRun:
         finish_run(self._run.database, record.key, "finished", state.name or "", record.execution)
         self._finished = True
         self._lease.release()
-        logger().info("Campaign %s: %s", visible(summary.campaign), state.message)
+        run_logger().info("Campaign %s: %s", visible(summary.campaign), state.message)
         if self._reporter:
             self._reporter.finished(summary, state.name or "")
         return state

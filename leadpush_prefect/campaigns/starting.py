@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from sqlalchemy import Engine
 from leadpush_prefect.audiences.readers import usable
 from leadpush_prefect.blocks import Audience
 from leadpush_prefect.campaigns.consent_again import consent_again
-from leadpush_prefect.campaigns.logger import logger
 from leadpush_prefect.errors import BlockInvalid, LeadpushError
 from leadpush_prefect.model.config import WorkspaceConfig
 from leadpush_prefect.model.consent_columns import ConsentColumns
@@ -25,11 +23,13 @@ from leadpush_prefect.model.tunables import Tunables
 from leadpush_prefect.reports.sentences import consent_text
 from leadpush_prefect.runs.databases import database_of
 from leadpush_prefect.runs.lease import RunLease, watch_holder
+from leadpush_prefect.runs.log import run_logger
 from leadpush_prefect.runs.open_runs import OpenRun, beginning, refuse_if_open
 from leadpush_prefect.runs.task_runner import check_task_runner, works_in_threads
 from leadpush_prefect.settings import read_tunables
 from leadpush_prefect.store.runs import RunRecord, begin_run, finish_run
 from leadpush_prefect.store.snapshot import IN_PROCESSES, IN_THREADS, snapshot
+from leadpush_prefect.system.recent import Recent
 from leadpush_prefect.text.display import shortened, visible
 
 __all__ = ["RunOptions", "begin"]
@@ -74,7 +74,7 @@ def begin(options: RunOptions) -> tuple[OpenRun, RunLease]:
     run_id = options.run_id or _id_of_flow_run()
     refuse_if_open(run_id)
     database, tunables = database_of(options.workspace), read_tunables()
-    dead = watch_holder(database, run_id, tunables.watch_seconds, logger())
+    dead = watch_holder(database, run_id, tunables.watch_seconds, run_logger())
     lease = RunLease(database, run_id, tunables.heartbeat_seconds)
     try:
         record = begin_run(
@@ -151,7 +151,7 @@ def _refuse_problems(audience: Audience) -> None:
 def _log_beginning(record: RunRecord) -> None:
     word = "simulated run" if record.simulate else "run"
     again = f", execution {record.execution}" if record.execution > 1 else ""
-    logger().info(
+    run_logger().info(
         "Campaign %s, %s %s%s: %s contacts, %s to a batch; %s.",
         visible(record.campaign), word, visible(record.run_id), again, f"{record.contacts:,}", f"{record.batch_size:,}",
         consent_text(record),
@@ -161,7 +161,7 @@ def _log_beginning(record: RunRecord) -> None:
 def _log_ignored(columns: ConsentColumns) -> None:
     if columns.ignored:
         shown = ", ".join(shortened(name) for name in islice(columns.ignored, SHOWN_INVALID_ROWS))
-        logger().warning("Not read for consent, though it looks like it: %s.", shown)
+        run_logger().warning("Not read for consent, though it looks like it: %s.", shown)
 
 
 class _Invalid:
@@ -179,7 +179,7 @@ class _Invalid:
     def log(self) -> None:
         if self.count:
             shown = " ".join(f"{row.place}: {row.sentence}" for row in self.first)
-            logger().warning("%s rows of the audience were left out. %s", f"{self.count:,}", shown)
+            run_logger().warning("%s rows of the audience were left out. %s", f"{self.count:,}", shown)
 
 
 def _first(
@@ -194,7 +194,7 @@ def _first(
         any(columns.found for _ in rest)
 
 
-_id_given_to: OrderedDict[tuple[str, int], None] = OrderedDict()
+_id_given_to = Recent[tuple[str, int], None](256)
 
 
 def _id_of_flow_run() -> str:
@@ -209,6 +209,4 @@ def _id_of_flow_run() -> str:
             f"{flow_run_id}-2, so that they are two."
         )
     _id_given_to[attempt] = None
-    while len(_id_given_to) > 256:
-        _id_given_to.popitem(last=False)
     return str(flow_run_id)

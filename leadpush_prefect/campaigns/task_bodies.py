@@ -7,7 +7,6 @@ globals: the functions in `tasks` refer to nothing but this module, which has th
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,15 +19,16 @@ from leadpush_prefect.blocks.loading import load_block
 from leadpush_prefect.campaigns.batch import Batch
 from leadpush_prefect.campaigns.batch_steps import Counts, fetch_batch, render_batch
 from leadpush_prefect.campaigns.contact_steps import afetch_contact, fetch_contact, render_contact
-from leadpush_prefect.campaigns.logger import logger
 from leadpush_prefect.campaigns.steps import Fetch, Message
 from leadpush_prefect.endpoints.mock import Mock
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.model.config import HasConfig, WorkspaceConfig
 from leadpush_prefect.model.context import CampaignContext
 from leadpush_prefect.model.step import Step, StepOptions
+from leadpush_prefect.runs.log import run_logger
 from leadpush_prefect.runs.open_runs import OpenRun, open_run
 from leadpush_prefect.sending.dispatcher import dispatcher
+from leadpush_prefect.system.recent import Recent
 from leadpush_prefect.text.display import shortened
 from leadpush_prefect.text.projection import keep_paths
 
@@ -155,7 +155,7 @@ def _owner() -> str:
     return str(task_run.get_id() or uuid4())
 
 
-_said: OrderedDict[tuple[str, str], None] = OrderedDict()
+_said = Recent[tuple[str, str], None](256)
 
 
 def _is_first_of_flow_run(node: str) -> bool:
@@ -164,20 +164,20 @@ def _is_first_of_flow_run(node: str) -> bool:
     if told in _said:
         return False
     _said[told] = None
-    while len(_said) > 256:
-        _said.popitem(last=False)
     return True
 
 
 def _say_mock_is_ignored(step: Step) -> None:
-    logger().warning("Step %s: mock_response is ignored, since the run is live (simulate=False).", step.node)
+    run_logger().warning(
+        "Step %s: mock_response is ignored, since the run is live (simulate=False).", step.node
+    )
 
 
 def _log_counts(batch: Batch, step: Step, counts: Counts) -> None:
     parts = (
         ", ".join(f"{count:,} {code}" for code, count in sorted(counts.items())) or "nothing was left to do"
     )
-    logger().info("Step %s, batch %s: %s.", step.node, batch.number, parts)
+    run_logger().info("Step %s, batch %s: %s.", step.node, batch.number, parts)
 
 
 def run_name(parameters: dict[str, Any]) -> str:

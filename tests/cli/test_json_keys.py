@@ -18,7 +18,6 @@ from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.settings import PREFECT_HOME, temporary_settings
-from prefect.testing.utilities import prefect_test_harness
 from pydantic import SecretStr
 
 from leadpush_prefect import (
@@ -63,24 +62,24 @@ def answer(request: Request) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
-    """On a server of its own: `blocks` would list what others have saved."""
+def campaign(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
+    """A run, and Blocks of which there is something to say; afterwards they are gone, since other tests list all."""
     home = tmp_path_factory.mktemp("home")
-    with (
-        prefect_test_harness(server_startup_timeout=120),
-        temporary_settings({PREFECT_HOME: home}),
-        RawServer(each(answer)) as server,
-    ):
+    with temporary_settings({PREFECT_HOME: home}), RawServer(each(answer)) as server:
         limits: Any = {"allowed_hosts": ["127.0.0.1"], "allowed_networks": ["127.0.0.0/8"]}
         Workspace(sample_contact={"id": FETCHED}, **limits).save("keys")
-        Workspace().save("wrong")
-        spoil(Workspace, "wrong", max_timeout_seconds=-1)
+        Workspace().save("keys-wrong")
+        spoil(Workspace, "keys-wrong", max_timeout_seconds=-1)
         fields: Any = {
             "url": server.url + "/{{ contact._id }}",
             "body": '{"a": "GET has none: it is warned of"}',
         }
-        ApiEndpoint(workspace="keys", max_attempts=1, **fields).save("crm")
+        ApiEndpoint(workspace="keys", max_attempts=1, **fields).save("keys-crm")
         yield _run_campaign()
+    with get_client(sync_client=True) as client:
+        for document in client.read_block_documents():
+            if (document.name or "").startswith("keys"):
+                client.delete_block_document(document.id)
 
 
 def spoil(kind: type[Any], name: str, **data: Any) -> None:
@@ -95,7 +94,7 @@ def _run_campaign() -> Campaign:
         audience = Audience.from_contacts({"id": n, "name": "Ana"} for n in range(120))
         with CampaignRun.start("keys", workspace="keys", audience=audience, batches=1) as run:
             for batch in run.batches():
-                done = fetch_api_data.submit(batch, "crm", output_key="profile")
+                done = fetch_api_data.submit(batch, "keys-crm", output_key="profile")
                 render_template.submit(done, "Hi", output_key="message")
             return run.finish()
 
@@ -152,15 +151,15 @@ def test_exports(run: Run, campaign: Campaign) -> None:
 
 def test_endpoints(run: Run, campaign: Campaign) -> None:
     flow: Any = endpoint_test.test_api_endpoint
-    endpoint: Any = ApiEndpoint.load("crm")
+    endpoint: Any = ApiEndpoint.load("keys-crm")
     assert flow(endpoint, return_state=True).is_failed()
     assert KEYS["leadpush endpoints"] == key_paths(run("endpoints"))
     for contact in ('{"id": 0}', '{"id": 100}'):
-        told = run("endpoints", "test", "crm", "--contact", contact)
+        told = run("endpoints", "test", "keys-crm", "--contact", contact)
         found = key_paths(told, data={"phases_milliseconds"}, whole={"output"})
         assert KEYS["leadpush endpoints test"] == found
     for command in ("disable", "enable"):
-        assert KEYS["leadpush endpoints enable, disable"] == key_paths(run("endpoints", command, "crm"))
+        assert KEYS["leadpush endpoints enable, disable"] == key_paths(run("endpoints", command, "keys-crm"))
 
 
 def test_blocks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +168,9 @@ def test_blocks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("blocks/endpoints").mkdir(parents=True)
     long = "\n".join(f"line {n}" for n in range(40))
     headers = {"Content-Type": "text/plain"}
-    ApiEndpoint(url="https://a.example/", body=f"{long}\nold", headers=headers).save("plan", overwrite=True)
+    ApiEndpoint(url="https://a.example/", body=f"{long}\nold", headers=headers).save(
+        "keys-plan", overwrite=True
+    )
     planned = {
         "url": {"env": "KEYS_URL"},
         "timeout_seconds": 5,
@@ -177,13 +178,13 @@ def test_blocks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         "headers": {**headers, "X-Key": "{{ secrets.key }}"},
         "secrets": {"key": {"env": "KEYS_KEY"}},
     }
-    Path("blocks/endpoints/plan.yaml").write_text(yaml.safe_dump(planned))
+    Path("blocks/endpoints/keys-plan.yaml").write_text(yaml.safe_dump(planned))
     for command in ("plan", "apply"):
         assert KEYS["leadpush blocks plan, apply"] == key_paths(run("blocks", command))
 
-    spoil(ApiEndpoint, "plan", max_attempts="many")
+    spoil(ApiEndpoint, "keys-plan", max_attempts="many")
     Secret(value=SecretStr("s3cr3t-k3y")).save("keys-secret", overwrite=True)
-    Path("blocks/endpoints/plan.yaml").write_text("secrets: {key: {secret: keys-secret}}\n")
+    Path("blocks/endpoints/keys-plan.yaml").write_text("secrets: {key: {secret: keys-secret}}\n")
     found = key_paths([*run("blocks", "export", "blocks"), *run("blocks", "export", "elsewhere")])
     assert KEYS["leadpush blocks export"] == found
     assert KEYS["leadpush blocks migrate"] == key_paths(run("blocks", "migrate"))

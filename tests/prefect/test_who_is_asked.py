@@ -570,7 +570,7 @@ def test_find() -> None:
     assert [False, False, True] == [late.find(id)["subscribed"] for id in "123"]
     with pytest.raises(AudienceInvalid, match="looks like consent"):
         Audience.from_contacts([{"id": 1, "opt_in": 1}]).find("1")
-    with pytest.raises(AudienceInvalid, match="1 rows cannot be used: item 1: Its subscribed"):
+    with pytest.raises(AudienceInvalid, match="1 row cannot be used: item 1: Its subscribed"):
         Audience.from_contacts([{"id": 1, "subscribed": "maybe"}]).find("1")
 
 

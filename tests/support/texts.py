@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 __all__ = ["NASTY", "TEXTS"]
@@ -17,4 +19,10 @@ TEXTS = st.one_of(
     st.text(),
     st.text(alphabet=" \t\n\r\x85\u2028\ufeffab:#-'\"\\{}|>%1e.~"),
     st.lists(st.sampled_from(NASTY), max_size=4).map("\n".join),
+)
+
+VALUES: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
 )

@@ -8,13 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadpush_prefect.definitions.yaml_text import InvalidYaml, from_yaml, to_yaml
-from tests.support.texts import NASTY, TEXTS
-
-VALUES: Any = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
-    max_leaves=8,
-)
+from tests.support.texts import NASTY, TEXTS, VALUES
 
 
 @given(st.dictionaries(TEXTS, VALUES, max_size=4))
