@@ -42,7 +42,7 @@ class Reason(StrEnum):
 
     Example:
         >>> Reason("timeout").remedy
-        'Raise timeout_seconds, or ask the API for a faster answer.'
+        'Raise timeout_seconds, or ask the API for a faster response.'
         >>> Reason.TIMEOUT.retryable, Reason.RESPONSE_NOT_JSON.retryable
         (True, False)
     """
@@ -125,15 +125,15 @@ class Reason(StrEnum):
     TLS_FAILED = ("tls_failed", "The TLS handshake failed.", "Check the API's certificate and host name.")
     DISCONNECTED = (
         "disconnected",
-        "The connection ended before the answer was complete.",
+        "The connection ended before the response was complete.",
         "Try again; if it stays, ask the API's owner.",
         True,
     )
-    PROTOCOL_ERROR = ("protocol_error", "The answer is not valid HTTP.", "Ask the API's owner.")
+    PROTOCOL_ERROR = ("protocol_error", "The response is not valid HTTP.", "Ask the API's owner.")
     TIMEOUT = (
         "timeout",
-        "The answer did not arrive in time.",
-        "Raise timeout_seconds, or ask the API for a faster answer.",
+        "The response did not arrive in time.",
+        "Raise timeout_seconds, or ask the API for a faster response.",
         True,
     )
     REDIRECT = (
@@ -144,27 +144,27 @@ class Reason(StrEnum):
     HTTP_STATUS = (
         "http_status",
         "The API answered with a status that is not 2xx.",
-        "Read the answer's beginning: `leadpush runs show RUN --contact ID`, or FetchFailed.excerpt.",
+        "Read the response's beginning: `leadpush runs show RUN --contact ID`, or FetchFailed.excerpt.",
         True,
     )
     RESPONSE_TOO_LARGE = (
         "response_too_large",
-        "The answer is larger than the workspace allows.",
+        "The response is larger than the workspace allows.",
         "Ask the API for less, or raise max_response_bytes.",
     )
     RESPONSE_ENCODING_UNSUPPORTED = (
         "response_encoding_unsupported",
-        "The answer is compressed in a way that was not asked for.",
+        "The response is compressed in a way that was not asked for.",
         "Ask the API to send gzip, deflate or no encoding.",
     )
     RESPONSE_NOT_JSON = (
         "response_not_json",
-        "The answer is not JSON (RFC 8259).",
-        "Check the URL; the answer may be an HTML page, or none at all.",
+        "The response is not JSON (RFC 8259).",
+        "Check the URL; the response may be an HTML page, or none at all.",
     )
     RESPONSE_NOT_OBJECT_OR_ARRAY = (
         "response_not_object_or_array",
-        "The answer is JSON, but neither an object nor an array.",
+        "The response is JSON, but neither an object nor an array.",
         "Use an endpoint that answers with an object or an array.",
     )
     MOCK_MISSING = (
@@ -222,15 +222,15 @@ class FetchFailed(LeadpushError):
         message: What happened, without any secret or attribute of the contact.
         endpoint: The endpoint's name.
         contact_id: The contact's id.
-        status: The HTTP status, where there was an answer.
+        status: The HTTP status, where there was a response.
         request: The rendered request as text, secrets masked. It holds the contact's data, and so is neither in
             `str()` nor in what is pickled.
-        excerpt: The first 300 characters of the answer, where there was one; likewise.
+        excerpt: The first 300 characters of the response, where there was one; likewise.
 
     Example:
-        >>> error = FetchFailed(Reason.TIMEOUT, "No answer within 10 s.", endpoint="crm", contact_id="42")
+        >>> error = FetchFailed(Reason.TIMEOUT, "No response within 10 s.", endpoint="crm", contact_id="42")
         >>> print(error)
-        timeout at endpoint crm for contact 42: No answer within 10 s. Raise timeout_seconds, or ask the API ...
+        timeout at endpoint crm for contact 42: No response within 10 s. Raise timeout_seconds, or ask the API ...
     """
 
     def __init__(

@@ -35,16 +35,16 @@ def _fetch_api_data(
     Args:
         target: A `CampaignContext`, or a `Batch` of a run.
         endpoint: An `ApiEndpoint`, or the name of a saved one.
-        output_key: Where the answer is stored: later steps read `{{ workflow.OUTPUT_KEY }}`. An identifier.
+        output_key: Where the response is stored: later steps read `{{ workflow.OUTPUT_KEY }}`. An identifier.
         node: The step's name; by default the output key. An identifier.
         when: A condition, such as `workflow.customer_profile.plan == 'pro'`; a contact that does not meet it
             is skipped at this step. Empty: every contact.
         on_failure: `stop`: the contact's workflow ends where it fails (and a task for one contact fails);
             `continue`: it goes on without the output, and later steps must cope.
-        keep: Which parts of the answer are stored, such as `["plan", "account.id"]`: what no later step reads need
+        keep: Which parts of the response are stored, such as `["plan", "account.id"]`: what no later step reads need
             not lie in a database. Of an array, each element is limited the same way. Empty: all of it.
-        mock_response: The answer in a simulated run: an object or a list, or its text. Ignored in a live run.
-        mock_status: The HTTP status of that answer. Default 200.
+        mock_response: The response in a simulated run: an object or a list, or its text. Ignored in a live run.
+        mock_status: The HTTP status of that response. Default 200.
 
     Returns:
         For a context, one that has the output; for a batch, the batch, for the next step.

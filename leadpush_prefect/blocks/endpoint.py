@@ -130,7 +130,7 @@ class ApiEndpoint(CheckedBlock, Block):
     timeout_seconds: float = Field(
         default=10.0,
         title="Timeout (seconds)",
-        description="The deadline of one attempt, from resolving the name to the last byte of the answer.",
+        description="The deadline of one attempt, from resolving the name to the last byte of the response.",
     )
     enabled: bool = Field(default=True, title="Enabled", description="Whether campaigns may call it.")
     missing_variables: str = Field(
@@ -163,7 +163,7 @@ class ApiEndpoint(CheckedBlock, Block):
     reuse_connections: bool = Field(
         default=True,
         title="Reuse connections",
-        description="Off: each request gets a connection of its own, for an API that mixes up its answers.",
+        description="Off: each request gets a connection of its own, for an API that mixes up its responses.",
     )
 
     if TYPE_CHECKING:  # a field takes more than it is: plain secrets, and a body of any JSON
@@ -263,14 +263,14 @@ class ApiEndpoint(CheckedBlock, Block):
         return rendered_request(self.prepare(context.workspace), context).to_httpx()
 
     def call(self, context: CampaignContext, transport: httpx.AsyncBaseTransport | None = None) -> Any:
-        """Send the request for one contact, and give the answer's JSON: an object or an array.
+        """Send the request for one contact, and give the response's JSON: an object or an array.
 
         Args:
             context: The contact on its way through a campaign.
             transport: What sends the request instead of the network, such as `httpx.MockTransport`.
 
         Raises:
-            FetchFailed: with the Reason, if there is no such answer.
+            FetchFailed: with the Reason, if there is no such response.
             BlockInvalid: if the endpoint has problems.
 
         Example:

@@ -121,7 +121,7 @@ def saved_documents(kind: type[Block], *, secrets: bool) -> list[BlockDocument]:
         kind: The Block's class.
         secrets: Whether secrets are in clear.
     """
-    with get_client(sync_client=True) as client:  # this answer has no pages: it is all of them
+    with get_client(sync_client=True) as client:  # this response has no pages: it is all of them
         try:
             documents = client.read_block_documents_by_type(
                 kind.get_block_type_slug(), include_secrets=secrets

@@ -24,7 +24,7 @@ class Workspace(CheckedBlock, Block):
         variables: Values for templates, read as `{{ workspace.variables.NAME }}`.
         sample_contact: The contact with which its endpoints are tested, where no other is given.
         max_timeout_seconds: The longest timeout that an endpoint may have, in seconds. Default 30.
-        max_response_bytes: The largest answer in bytes, counted after decompression. Default 1,048,576.
+        max_response_bytes: The largest response in bytes, counted after decompression. Default 1,048,576.
         allowed_hosts: Hosts that may be called; empty for any.
         allowed_networks: Networks that may be called although they are not public.
         database: The name of a SqlAlchemyConnector Block for contacts and outputs; empty for the embedded
@@ -74,8 +74,8 @@ class Workspace(CheckedBlock, Block):
     )
     max_response_bytes: int = Field(
         default=1_048_576,
-        title="Largest answer (bytes)",
-        description="The largest answer that is read, in bytes, counted after decompression.",
+        title="Largest response (bytes)",
+        description="The largest response that is read, in bytes, counted after decompression.",
     )
     allowed_hosts: list[str] = Field(
         default=[],

@@ -38,7 +38,7 @@ class Fetch:
     Attributes:
         step: The step.
         endpoint: What it calls, for the workspace of its contacts.
-        mock: What answers in place of that in a simulated run.
+        mock: What stands in for the response in a simulated run.
     """
 
     step: Step
@@ -111,7 +111,7 @@ def render_values(template: Template, is_text: bool, values: Mapping[str, Any]) 
             return Outcome(Status.FETCHED, to_json(text))
         check_json(
             text.encode()
-        )  # a value may be as deep as an answer, and stands in the message's own levels
+        )  # a value may be as deep as a response, and stands in the message's own levels
         return Outcome(Status.FETCHED, text)
     except TemplateFailed as failed:
         return _failed(render_failure(failed))

@@ -25,7 +25,7 @@ from leadpush_prefect.model.outcome import Failure, Outcome, Status
 from leadpush_prefect.model.step import node_values
 from leadpush_prefect.network.body import EXCERPT_BYTES
 from leadpush_prefect.network.hosts import host_allowed
-from leadpush_prefect.network.wire import Answer, RenderedRequest, Transport, TransportFailed
+from leadpush_prefect.network.wire import RenderedRequest, Response, Transport, TransportFailed
 from leadpush_prefect.templates import TemplateFailed
 from leadpush_prefect.text.display import in_one_line
 from leadpush_prefect.text.json_text import MAX_DEPTH, NestedTooDeeply, check_json, to_text
@@ -35,7 +35,7 @@ from leadpush_prefect.text.redaction import Masker
 __all__ = ["Call", "Retry", "attempt", "new_call", "public_message", "render_failure"]
 
 EXCERPT_LENGTH = 300
-"""How many characters of an answer that is no output are kept."""
+"""How many characters of a response that is no output are kept."""
 
 SHOWN_REQUEST_LENGTH = 4_000
 """How many characters of a request are kept with a failure."""
@@ -75,16 +75,16 @@ async def attempt(
         await wait_for_turn()
         started = perf_counter()
         call.attempt += 1
-        answer = await transport.send(
+        response = await transport.send(
             request,
             timeout_seconds=endpoint.config.timeout_seconds,
             max_response_bytes=call.target.workspace.max_response_bytes,
         )
-        if endpoint.config.follow_redirects and answer.status in REDIRECTS:
-            answer = await _follow(call, request, answer, transport, started)
-        output = kept(read_output(answer), call.target.keep)
+        if endpoint.config.follow_redirects and response.status in REDIRECTS:
+            response = await _follow(call, request, response, transport, started)
+        output = kept(read_output(response), call.target.keep)
         seconds = perf_counter() - started
-        return Outcome(Status.FETCHED, output, None, seconds, call.attempt, len(answer.body))
+        return Outcome(Status.FETCHED, output, None, seconds, call.attempt, len(response.body))
     except TemplateFailed as failed:
         return _failed(call, started, render_failure(failed))
     except TransportFailed as failed:
@@ -92,9 +92,9 @@ async def attempt(
             call, started, Failure(failed.reason, public_message(call, failed.message))
         )
     except _NoOutput as failed:
-        headers, status = failed.answer.headers, failed.answer.status
+        headers, status = failed.response.headers, failed.response.status
         return _retry(call, failed.reason, status, True, headers.get("retry-after")) or _failed(
-            call, started, Failure(failed.reason, failed.message, http_status=status), failed.answer
+            call, started, Failure(failed.reason, failed.message, http_status=status), failed.response
         )
     except Exception as error:
         # Its text may hold anything; its kind and place are what the report of a fault needs.
@@ -103,22 +103,22 @@ async def attempt(
 
 
 async def _follow(
-    call: Call, request: RenderedRequest, answer: Answer, transport: Transport, started: float
-) -> Answer:
-    """The answer at the end of redirects, within the deadline of the attempt."""
+    call: Call, request: RenderedRequest, response: Response, transport: Transport, started: float
+) -> Response:
+    """The response at the end of redirects, within the deadline of the attempt."""
     config, workspace = call.target.endpoint.config, call.target.workspace
     for _ in range(MAX_REDIRECTS):
-        where = answer.headers.get("location")
-        if answer.status not in REDIRECTS or where is None:
-            return answer
+        where = response.headers.get("location")
+        if response.status not in REDIRECTS or where is None:
+            return response
         try:
-            request = redirected(request, answer.status, where, call.target.endpoint.mask)
+            request = redirected(request, response.status, where, call.target.endpoint.mask)
         except RedirectRefused as refused:
-            message = f"The API redirects (HTTP {answer.status}) {refused}."
-            raise _NoOutput(Reason.REDIRECT, message, answer) from None
+            message = f"The API redirects (HTTP {response.status}) {refused}."
+            raise _NoOutput(Reason.REDIRECT, message, response) from None
         try:
             _check_host(call, request)
-            answer = await transport.send(
+            response = await transport.send(
                 request,
                 timeout_seconds=max(0.0, started + config.timeout_seconds - perf_counter()),
                 max_response_bytes=workspace.max_response_bytes,
@@ -128,9 +128,9 @@ async def _follow(
                 _unnamed(failed.message, request.host) if _is_told(call, request.host) else failed.message
             )
             raise TransportFailed(failed.reason, message, sent=True) from None
-    if answer.status in REDIRECTS:
-        raise _NoOutput(Reason.REDIRECT, f"The API redirects more than {MAX_REDIRECTS} times.", answer)
-    return answer
+    if response.status in REDIRECTS:
+        raise _NoOutput(Reason.REDIRECT, f"The API redirects more than {MAX_REDIRECTS} times.", response)
+    return response
 
 
 def render(call: Call) -> RenderedRequest:
@@ -182,32 +182,32 @@ def render_failure(failed: TemplateFailed) -> Failure:
 
 
 class _NoOutput(Exception):
-    """The answer is whole, but no output."""
+    """The response is whole, but no output."""
 
-    def __init__(self, reason: Reason, message: str, answer: Answer) -> None:
+    def __init__(self, reason: Reason, message: str, response: Response) -> None:
         super().__init__(reason)
         self.reason = reason
         self.message = message
-        self.answer = answer
+        self.response = response
 
 
-def read_output(answer: Answer) -> str:
-    """The answer's JSON text as received, if it is an object or an array (RFC 8259)."""
-    if not 200 <= answer.status < 300:
-        if 300 <= answer.status < 400:
-            raise _NoOutput(Reason.REDIRECT, f"The API redirects (HTTP {answer.status}).", answer)
-        raise _NoOutput(Reason.HTTP_STATUS, f"The API answered with HTTP {answer.status}.", answer)
+def read_output(response: Response) -> str:
+    """The response's JSON text as received, if it is an object or an array (RFC 8259)."""
+    if not 200 <= response.status < 300:
+        if 300 <= response.status < 400:
+            raise _NoOutput(Reason.REDIRECT, f"The API redirects (HTTP {response.status}).", response)
+        raise _NoOutput(Reason.HTTP_STATUS, f"The API answered with HTTP {response.status}.", response)
     try:
-        value = check_json(answer.body)
-        text = answer.body.decode()
+        value = check_json(response.body)
+        text = response.body.decode()
     except NestedTooDeeply:
-        what = f"The answer is nested more deeply than {MAX_DEPTH} levels."
-        raise _NoOutput(Reason.RESPONSE_NOT_JSON, what, answer) from None
+        what = f"The response is nested more deeply than {MAX_DEPTH} levels."
+        raise _NoOutput(Reason.RESPONSE_NOT_JSON, what, response) from None
     except ValueError:
-        what = "The answer is not JSON." if answer.body.strip() else "The answer is empty."
-        raise _NoOutput(Reason.RESPONSE_NOT_JSON, what, answer) from None
+        what = "The response is not JSON." if response.body.strip() else "The response is empty."
+        raise _NoOutput(Reason.RESPONSE_NOT_JSON, what, response) from None
     if type(value) is not dict and type(value) is not list:
-        raise _NoOutput(Reason.RESPONSE_NOT_OBJECT_OR_ARRAY, "The answer is a single value.", answer)
+        raise _NoOutput(Reason.RESPONSE_NOT_OBJECT_OR_ARRAY, "The response is a single value.", response)
     return text
 
 
@@ -230,7 +230,7 @@ def _retry(
     return None if seconds is None else Retry(seconds)
 
 
-def _failed(call: Call, started: float, failure: Failure, answer: Answer | None = None) -> Outcome:
+def _failed(call: Call, started: float, failure: Failure, response: Response | None = None) -> Outcome:
     mask = call.target.endpoint.mask
     request = call.request.masked(mask).as_text()[:SHOWN_REQUEST_LENGTH] if call.request else ""
     failure = Failure(
@@ -239,19 +239,19 @@ def _failed(call: Call, started: float, failure: Failure, answer: Answer | None 
         failure.field,
         failure.http_status,
         request,
-        _excerpt(mask, failure.reason, answer) if answer else "",
+        _excerpt(mask, failure.reason, response) if response else "",
     )
-    size = len(answer.body) if answer else 0
+    size = len(response.body) if response else 0
     return Outcome(Status.FAILED, None, failure, perf_counter() - started, call.attempt, size)
 
 
-def _excerpt(mask: Masker, reason: Reason, answer: Answer) -> str:
+def _excerpt(mask: Masker, reason: Reason, response: Response) -> str:
     """The beginning of an error page, or where a redirect leads, on one line and without what steers a terminal."""
-    if reason is Reason.REDIRECT and "location" in answer.headers:
-        where = answer.headers["location"].encode("utf-8", "surrogateescape")
+    if reason is Reason.REDIRECT and "location" in response.headers:
+        where = response.headers["location"].encode("utf-8", "surrogateescape")
         text = mask(f"Location: {_readable(where)}")
     else:
-        text = mask.beginning(_readable(answer.body[:EXCERPT_BYTES]))
+        text = mask.beginning(_readable(response.body[:EXCERPT_BYTES]))
     return in_one_line(text)[:EXCERPT_LENGTH]
 
 

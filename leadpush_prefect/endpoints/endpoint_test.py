@@ -17,7 +17,7 @@ from leadpush_prefect.model.outcome import Failure, Outcome
 from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.network.rate_limit import RateLimit
 from leadpush_prefect.network.timed_transport import Phase, PhaseTransport
-from leadpush_prefect.network.wire import Answer, RenderedRequest, Transport
+from leadpush_prefect.network.wire import RenderedRequest, Response, Transport
 from leadpush_prefect.text.pretty_json import pretty_json
 
 __all__ = ["OK", "EndpointTest", "run_endpoint_test"]
@@ -37,11 +37,11 @@ class EndpointTest:
         failure: Why there is no output; None if there is.
         request: The rendered request as text; empty if it could not be rendered.
         curl: The same as a cURL command.
-        status: The HTTP status; None without an answer.
+        status: The HTTP status; None without a response.
         seconds: How long the attempt took.
         bytes: The size of the response's body, decompressed; None if it is not known.
         bytes_read: How much of it was read: of what is no success, the beginning.
-        output: The answer's JSON, indented; empty if it failed.
+        output: The response's JSON, indented; empty if it failed.
         phases: How long each phase of the request took, in seconds; those that did not begin are left out.
         failed_in: The phase in which it failed; None if it did not, or in none of them.
         retry_seconds: How long at most a campaign would have waited before it tried again; None if it would
@@ -79,7 +79,7 @@ class EndpointTest:
         return f"{self.failure.message}{where} {self.remedy}"
 
 
-_REMEDIES = {Reason.HTTP_STATUS: "Read the answer's beginning, and check the request and its secrets."}
+_REMEDIES = {Reason.HTTP_STATUS: "Read the response's beginning, and check the request and its secrets."}
 """Where what helps in a campaign is another thing than in a test, which shows the response."""
 
 
@@ -99,19 +99,19 @@ def run_endpoint_test(endpoint: PreparedEndpoint, context: CampaignContext) -> E
 
 
 class _Recording:
-    """A transport that keeps the answer."""
+    """A transport that keeps the response."""
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
-        self.answer: Answer | None = None
+        self.response: Response | None = None
 
     async def send(
         self, request: RenderedRequest, *, timeout_seconds: float, max_response_bytes: int
-    ) -> Answer:
-        self.answer = await self.transport.send(
+    ) -> Response:
+        self.response = await self.transport.send(
             request, timeout_seconds=timeout_seconds, max_response_bytes=max_response_bytes
         )
-        return self.answer
+        return self.response
 
 
 async def _test(endpoint: PreparedEndpoint, context: CampaignContext) -> EndpointTest:
@@ -125,29 +125,29 @@ async def _test(endpoint: PreparedEndpoint, context: CampaignContext) -> Endpoin
     finally:
         await network.close()
     assert isinstance(outcome, Outcome)  # there is no second attempt to wait for
-    mask, answer = endpoint.endpoint.mask, recording.answer
+    mask, response = endpoint.endpoint.mask, recording.response
     request = call.request.masked(mask) if call.request else None
     return EndpointTest(
         failure=outcome.failure,
         request=request.as_text() if request else "",
         curl=request.as_curl() if request else "",
-        status=answer.status if answer else None,
+        status=response.status if response else None,
         seconds=outcome.seconds,
-        bytes=_size(answer) if answer else None,
-        bytes_read=len(answer.body) if answer else 0,
+        bytes=_size(response) if response else None,
+        bytes_read=len(response.body) if response else 0,
         output=pretty_json(outcome.output, mask) if outcome.output else "",
         phases=network.phases,
         failed_in=network.failed_in,
-        retry_seconds=_retry_seconds(endpoint, outcome, answer),
+        retry_seconds=_retry_seconds(endpoint, outcome, response),
     )
 
 
-def _size(answer: Answer) -> int | None:
+def _size(response: Response) -> int | None:
     """The size of the whole body: as it was read or, where the rest was left, as the API declares it."""
-    if not answer.is_cut:
-        return len(answer.body)
-    length = answer.headers.get("content-length", "")
-    is_plain = answer.headers.get("content-encoding", "").strip().lower() in ("", "identity")
+    if not response.is_cut:
+        return len(response.body)
+    length = response.headers.get("content-length", "")
+    is_plain = response.headers.get("content-encoding", "").strip().lower() in ("", "identity")
     is_number = length.isascii() and length.isdecimal() and len(length) <= LENGTH_DIGITS
     return int(length) if is_plain and is_number else None
 
@@ -157,7 +157,7 @@ def _without_retries(endpoint: PreparedEndpoint) -> PreparedEndpoint:
     return replace(endpoint, endpoint=replace(endpoint.endpoint, config=config))
 
 
-def _retry_seconds(endpoint: PreparedEndpoint, outcome: Outcome, answer: Answer | None) -> float | None:
+def _retry_seconds(endpoint: PreparedEndpoint, outcome: Outcome, response: Response | None) -> float | None:
     failure, config = outcome.failure, endpoint.endpoint.config
     if failure is None or config.max_attempts < 2 or not outcome.attempts:
         return None
@@ -167,7 +167,7 @@ def _retry_seconds(endpoint: PreparedEndpoint, outcome: Outcome, answer: Answer 
         status=failure.http_status,
         sent=failure.reason not in (Reason.DNS_FAILED, Reason.CONNECT_FAILED),
         attempt=1,
-        retry_after=answer.headers.get("retry-after") if answer else None,
+        retry_after=response.headers.get("retry-after") if response else None,
         now=datetime.now(UTC),
         random=lambda: 1.0,  # the longest that the dice could give
     )

@@ -11,7 +11,7 @@ from leadpush_prefect.endpoints.attempt import Call, Retry, attempt
 from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.outcome import Outcome
-from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
+from leadpush_prefect.network.wire import RenderedRequest, Response, TransportFailed
 from leadpush_prefect.text.json_text import to_json
 
 __all__ = ["Mock"]
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Mock:
-    """What stands for the answers of an API; it passes the checks of an answer.
+    """What stands for the responses of an API; it passes the checks of a response.
 
     Attributes:
         response: The body: an object or a list, or its text; None fails with `mock_missing`.
@@ -41,7 +41,7 @@ class Mock:
 
     async def send(
         self, request: RenderedRequest, *, timeout_seconds: float, max_response_bytes: int
-    ) -> Answer:
+    ) -> Response:
         """Answer, as a transport would; nothing is sent."""
         if self.response is None:
             raise TransportFailed(Reason.MOCK_MISSING, Reason.MOCK_MISSING.sentence, sent=False)
@@ -52,7 +52,7 @@ class Mock:
             raise TransportFailed(Reason.RESPONSE_NOT_JSON, message, sent=False) from None
         if len(body) > max_response_bytes:
             raise TransportFailed(Reason.RESPONSE_TOO_LARGE, "The mock_response is too large.", sent=False)
-        return Answer(self.status, {}, body)
+        return Response(self.status, {}, body)
 
 
 def _body(response: Any) -> bytes:

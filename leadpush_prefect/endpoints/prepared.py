@@ -22,7 +22,7 @@ class PreparedEndpoint:
     Attributes:
         endpoint: Its templates, compiled.
         workspace: Where it is called, and so within which limits.
-        keep: Which parts of an answer are kept; none: all of it.
+        keep: Which parts of a response are kept; none: all of it.
     """
 
     endpoint: CompiledEndpoint

@@ -34,7 +34,7 @@ def redirected(request: RenderedRequest, status: int, location: str, mask: Maske
 
     Args:
         request: What was sent.
-        status: The answer's status, one of `REDIRECTS`.
+        status: The response's status, one of `REDIRECTS`.
         location: Its `Location`.
         mask: The endpoint's secrets.
 

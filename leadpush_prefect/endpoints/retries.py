@@ -44,16 +44,16 @@ def retry_delay(
 ) -> float | None:
     """How long to wait before the request is sent again, or None if it must not be.
 
-    The wait is `Retry-After` where the answer has a usable one, cut to 60 s, else a backoff with full jitter:
+    The wait is `Retry-After` where the response has a usable one, cut to 60 s, else a backoff with full jitter:
     `random() * min(10, 0.25 * 2 ** (attempt - 1))` seconds.
 
     Args:
         method: In upper case.
         reason: Why the attempt failed.
-        status: The answer's status, where there was one.
+        status: The response's status, where there was one.
         sent: Whether a byte of the request may have reached the API.
         attempt: The number of the attempt that failed, from 1. The caller knows how many there may be.
-        retry_after: The answer's `Retry-After` (RFC 9110, section 10.2.3): seconds, or an HTTP-date.
+        retry_after: The response's `Retry-After` (RFC 9110, section 10.2.3): seconds, or an HTTP-date.
         now: The time, with a time zone.
         random: A number from 0 to 1.
 

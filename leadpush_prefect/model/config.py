@@ -39,7 +39,7 @@ class WorkspaceConfig:
         uuid: The workspace's id at Leadpush.
         variables: Values for templates.
         max_timeout_seconds: The longest timeout that an endpoint may have.
-        max_response_bytes: The largest answer, decompressed.
+        max_response_bytes: The largest response, decompressed.
         allowed_hosts: Hosts that may be called, such as `*.example.com`; empty: any.
         allowed_networks: Networks (CIDR) that may be called although they are not public.
         database: The name of a SqlAlchemyConnector Block; empty: the embedded SQLite file.

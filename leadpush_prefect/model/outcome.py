@@ -27,9 +27,9 @@ class Failure:
         reason: The stable code.
         message: What happened; no secret, and no attribute of the contact.
         field: The template's field, such as `url` or `headers.X-Plan`; empty where none is to blame.
-        http_status: The answer's status, where there was one.
+        http_status: The response's status, where there was one.
         request: The rendered request as text, secrets masked.
-        excerpt: The first 300 characters of the answer, cleaned, secrets masked.
+        excerpt: The first 300 characters of the response, cleaned, secrets masked.
     """
 
     reason: Reason
@@ -69,7 +69,7 @@ class Outcome:
         skipped_for: Why it was skipped; None if its condition was not met.
         seconds: The time from the last attempt's beginning to its end.
         attempts: How many requests were sent.
-        bytes: The size of the answer's body, decompressed.
+        bytes: The size of the response's body, decompressed.
     """
 
     status: Status

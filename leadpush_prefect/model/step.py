@@ -23,9 +23,9 @@ class StepOptions:
         node: The step's name; empty for the output key.
         when: A condition; empty for none.
         on_failure: Whether a contact's workflow stops at a failure.
-        keep: Which parts of an answer are stored; none: all of it.
-        mock_response: The answer in a simulated run.
-        mock_status: The HTTP status of that answer.
+        keep: Which parts of a response are stored; none: all of it.
+        mock_response: The response in a simulated run.
+        mock_status: The HTTP status of that response.
     """
 
     output_key: str

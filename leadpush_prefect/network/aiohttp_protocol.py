@@ -1,6 +1,6 @@
 """What reads one connection: aiohttp's protocol, with bounds to what it takes.
 
-aiohttp's own takes bytes that nobody has asked for as the answer to the next request, lets a server send without
+aiohttp's own takes bytes that nobody has asked for as the response to the next request, lets a server send without
 end what is no body (blank lines, chunk extensions), leaves the reader of a body waiting when the rest of it is
 not valid HTTP, and takes a reset for the end of a body that ends with the connection.
 """
@@ -18,7 +18,7 @@ __all__ = ["GuardedHandler", "TooMuchSent", "guard_connections"]
 
 
 class TooMuchSent(Exception):
-    """More has come than any answer within the limit takes on the wire."""
+    """More has come than any response within the limit takes on the wire."""
 
 
 class GuardedHandler(ResponseHandler):
@@ -34,15 +34,15 @@ class GuardedHandler(ResponseHandler):
         self.refused = False
 
     def expect(self, size: int) -> None:
-        """Take an answer, of at most so many bytes on the wire."""
+        """Take a response, of at most so many bytes on the wire."""
         self._expected = size
         self._begun = False
         self.asked = self.used = True
-        # A parser of its own for each answer: the last one may still hold a part of its trailers.
+        # A parser of its own for each response: the last one may still hold a part of its trailers.
         self.set_response_params(read_until_eof=True, auto_decompress=False)
 
     def rest(self) -> bool:
-        """Expect nothing any more; False if something has come after the answer."""
+        """Expect nothing any more; False if something has come after the response."""
         self._expected = 0
         self.asked = False
         try:
@@ -61,7 +61,7 @@ class GuardedHandler(ResponseHandler):
             if data[0] in b"RI":  # the parser reads RTSP and ICE too
                 self._refuse(HttpProcessingError(message="protocol"))
                 return
-        ResponseHandler.data_received(self, data)  # for each answer, and so without super()
+        ResponseHandler.data_received(self, data)  # for each response, and so without super()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         # aiohttp's own parses nothing and asks the transport to go on, after each chunk of a body that is read.

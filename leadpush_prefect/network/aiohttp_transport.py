@@ -1,9 +1,9 @@
 """What sends requests: aiohttp's pool and parser, guarded.
 
-Connections, names, TLS and the reading of answers are aiohttp's. The request is ours to write, byte for byte,
+Connections, names, TLS and the reading of responses are aiohttp's. The request is ours to write, byte for byte,
 and so is the deadline: `aiohttp.ClientSession` rebuilds both for each request, which costs as much as all the rest.
 
-It answers with an `Answer`, or raises `TransportFailed` with a `Reason`. Messages name the host and never the
+It answers with a `Response`, or raises `TransportFailed` with a `Reason`. Messages name the host and never the
 path, the query or an exception's own text, since a URL may hold what a contact would not like to read in a log.
 """
 
@@ -32,12 +32,12 @@ from leadpush_prefect.network.body import WholeBody, bounded, read_excerpt
 from leadpush_prefect.network.deadlines import Deadlines
 from leadpush_prefect.network.failures import Row, failure_of
 from leadpush_prefect.network.message import request_bytes
-from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed, split_url
+from leadpush_prefect.network.wire import RenderedRequest, Response, TransportFailed, split_url
 
 __all__ = ["AiohttpTransport", "Head"]
 
 Head = tuple[RawResponseMessage, StreamReader]
-"""The head of an answer, and what reads its body."""
+"""The head of a response, and what reads its body."""
 
 KEEPALIVE_SECONDS = 4.0
 """Below the 5 s after which Node.js, Apache and uvicorn hang up: a POST that meets the end is lost."""
@@ -47,10 +47,10 @@ DNS_CACHE_SECONDS = 5
 MAX_ORIGINS = 256
 
 MAX_INTERIM_ANSWERS = 100
-"""How many 1xx may come before the answer: each costs more time than the bytes that it takes."""
+"""How many 1xx may come before the response: each costs more time than the bytes that it takes."""
 
 WIRE_BYTES, WIRE_BYTES_PER_BYTE = 2**20, 8
-"""What an answer may take on the wire: so much for all that is no body, and so much for each byte that its body
+"""What a response may take on the wire: so much for all that is no body, and so much for each byte that its body
 may have. A chunk of one byte takes six."""
 
 SWITCHING_PROTOCOLS = 101
@@ -64,7 +64,7 @@ class AiohttpTransport:
     """Sends requests over aiohttp, to public addresses only.
 
     The guard sits where a socket is made, so it sees each address that is about to be connected: no spelling
-    of a URL and no answer of a name server gets around it. Nothing is followed, resent, remembered (cookies)
+    of a URL and no response of a name server gets around it. Nothing is followed, resent, remembered (cookies)
     or taken from the environment (proxies, `.netrc`).
 
     It belongs to the event loop of its first `send`. The number of connections is the caller's to bound, by
@@ -109,17 +109,17 @@ class AiohttpTransport:
 
     async def send(
         self, request: RenderedRequest, *, timeout_seconds: float, max_response_bytes: int
-    ) -> Answer:
-        """Send a request, and read its answer within the limits; cancelling it closes the socket.
+    ) -> Response:
+        """Send a request, and read its response within the limits; cancelling it closes the socket.
 
         Args:
             request: What to send.
-            timeout_seconds: From now to the last byte of the answer.
-            max_response_bytes: How large the body of a 2xx may be, decompressed. Of any other answer, at most
+            timeout_seconds: From now to the last byte of the response.
+            max_response_bytes: How large the body of a 2xx may be, decompressed. Of any other response, at most
                 4,096 bytes are read, and as many as have come when the time is up or the connection ends.
 
         Raises:
-            TransportFailed: if there is no whole answer.
+            TransportFailed: if there is no whole response.
             ValueError: if the request cannot be sent as it stands: a URL with user, fragment, space or
                 control characters, a header that would end its line, or one that is the connection's own
                 (Host, Content-Length, Transfer-Encoding).
@@ -153,7 +153,7 @@ class AiohttpTransport:
             whole = body.is_eof() and head.code != SWITCHING_PROTOCOLS and _is_sent(connection)
             if head.chunked and head.version != HttpVersion11:
                 whole = False  # HTTP/1.0 has no chunks: who sends them may be wrong about their end too
-            return Answer(head.code, headers, data, is_cut)
+            return Response(head.code, headers, data, is_cut)
         except _AIOHTTP_ERRORS as error:
             sent = handler is not None and handler.asked  # a byte may have been
             failure = _aiohttp_failure(error, origin.url, timeout_seconds, sent=sent)
@@ -163,12 +163,12 @@ class AiohttpTransport:
         raise failure  # here, so that it carries no exception whose text holds the URL
 
     async def _head(self, handler: GuardedHandler) -> Head:
-        """The answer's head; its body is still to come."""
+        """The response's head; its body is still to come."""
         for _ in range(MAX_INTERIM_ANSWERS + 1):
             head, body = await handler.read()
             if not 100 <= head.code < 200 or head.code == SWITCHING_PROTOCOLS:
                 return head, body
-        raise HttpProcessingError(message="too many interim answers")
+        raise HttpProcessingError(message="too many interim responses")
 
     async def close(self) -> None:
         """Close all connections. Afterwards nothing can be sent."""
@@ -276,13 +276,13 @@ async def _let_read(handler: GuardedHandler) -> None:
     """Let the event loop read what has come on a new connection: the TLS of a server says something too.
 
     Raises:
-        aiohttp.http.HttpProcessingError: if it is an answer in advance.
+        aiohttp.http.HttpProcessingError: if it is a response in advance.
         aiohttp.ServerDisconnectedError: if it is the end.
     """
     for _ in range(3):  # uvloop reads after one turn, asyncio after two
         await asyncio.sleep(0)
     if handler.refused:
-        raise HttpProcessingError(message="an answer before the request")
+        raise HttpProcessingError(message="a response before the request")
     if not handler.is_connected():
         raise aiohttp.ServerDisconnectedError
 
@@ -383,25 +383,25 @@ _AIOHTTP_TABLE = (
         "No connection to {where} could be made{detail}.",
         unsent=True,
     ),
-    Row(TimeoutError, Reason.TIMEOUT, "There was no whole answer from {where} within {seconds:g} s."),
-    Row(aiohttp.ClientResponseError, Reason.PROTOCOL_ERROR, "The answer of {where} is not valid HTTP."),
-    Row(HttpProcessingError, Reason.PROTOCOL_ERROR, "The answer of {where} is not valid HTTP."),
+    Row(TimeoutError, Reason.TIMEOUT, "There was no whole response from {where} within {seconds:g} s."),
+    Row(aiohttp.ClientResponseError, Reason.PROTOCOL_ERROR, "The response of {where} is not valid HTTP."),
+    Row(HttpProcessingError, Reason.PROTOCOL_ERROR, "The response of {where} is not valid HTTP."),
     Row(
         TooMuchSent,
         Reason.RESPONSE_TOO_LARGE,
-        "What {where} sends is far larger than an answer may be.",
+        "What {where} sends is far larger than a response may be.",
     ),
     Row(
         aiohttp.ClientPayloadError,
         Reason.DISCONNECTED,
-        "The connection to {where} ended before the answer was complete.",
+        "The connection to {where} ended before the response was complete.",
     ),
     Row(
         aiohttp.ClientConnectionError,
         Reason.DISCONNECTED,
-        "The connection to {where} ended before the answer.",
+        "The connection to {where} ended before the response.",
     ),
-    Row(OSError, Reason.DISCONNECTED, "The connection to {where} ended before the answer."),
+    Row(OSError, Reason.DISCONNECTED, "The connection to {where} ended before the response."),
 )
 
 _AIOHTTP_ERRORS = tuple(row.error for row in _AIOHTTP_TABLE)

@@ -2,7 +2,7 @@
 
 Each that is written by itself wakes an API that has nothing else to do, and waits for that: a quarter of all that
 a request costs. Right before a request is written, its connection is looked at: what came before was asked for by
-nobody, and is no answer.
+nobody, and is no response.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Outbox:
             handler: The connection's. It is `asked` when the request is written, and fails before if the API has
                 said something, or hung up.
             message: The request.
-            size: How many bytes its answer may have on the wire.
+            size: How many bytes its response may have on the wire.
         """
         if not self._waiting:
             self._loop.call_soon(self._write)

@@ -1,7 +1,7 @@
-"""An answer's body: decompressed, counted, and never held past the limit.
+"""A response's body: decompressed, counted, and never held past the limit.
 
 The decompression is ours, and not the HTTP library's, for three reasons: aiohttp takes a gzip stream that was
-cut off for a whole one, gives up on the head of an answer that names an encoding it does not know, and
+cut off for a whole one, gives up on the head of a response that names an encoding it does not know, and
 decodes what was not asked for (220 bytes of brotli become one chunk of 256 MB).
 """
 
@@ -16,7 +16,7 @@ from leadpush_prefect.network.wire import TransportFailed
 __all__ = ["EXCERPT_BYTES", "WholeBody", "bounded", "read_excerpt", "read_whole"]
 
 EXCERPT_BYTES = 4096
-"""How much is read of an answer that is not a success."""
+"""How much is read of a response that is not a success."""
 
 MAX_GZIP_MEMBERS = 1000
 """Each member costs a copy of what follows it."""
@@ -32,8 +32,8 @@ class WholeBody:
     """A body that is to be read to its end, chunk by chunk.
 
     Args:
-        encoding: The answer's `Content-Encoding`, or nothing.
-        length: The answer's `Content-Length`, if it has one.
+        encoding: The response's `Content-Encoding`, or nothing.
+        length: The response's `Content-Length`, if it has one.
         limit: How many bytes it may have, decompressed.
 
     Raises:
@@ -87,8 +87,8 @@ async def read_whole(chunks: AsyncIterable[bytes], *, encoding: str, length: str
 
     Args:
         chunks: The body as it comes from the wire, before decompression.
-        encoding: The answer's `Content-Encoding`, or nothing.
-        length: The answer's `Content-Length`, if it has one.
+        encoding: The response's `Content-Encoding`, or nothing.
+        length: The response's `Content-Length`, if it has one.
         limit: How many bytes it may have, decompressed.
 
     Raises:
@@ -139,7 +139,7 @@ def _exceeds(length: str, limit: int) -> bool:
 
 
 def _too_large(limit: int) -> TransportFailed:
-    message = f"The answer is larger than {limit:,} bytes."
+    message = f"The response is larger than {limit:,} bytes."
     return TransportFailed(Reason.RESPONSE_TOO_LARGE, message, sent=True)
 
 
@@ -152,7 +152,7 @@ def _decoder_for(encoding: str) -> _Decoder | None:
             return _Decoder("gzip")
         case "deflate":
             return _Decoder("deflate")
-    message = f"The answer has the Content-Encoding {encoding[:40]!r}."
+    message = f"The response has the Content-Encoding {encoding[:40]!r}."
     raise TransportFailed(Reason.RESPONSE_ENCODING_UNSUPPORTED, message, sent=True)
 
 
@@ -183,7 +183,7 @@ class _Decoder:
     def finish(self) -> None:
         """Say that no more data come."""
         if self._started and not self._stream.eof:
-            message = f"The answer's {self._name} data end before they are complete."
+            message = f"The response's {self._name} data end before they are complete."
             raise TransportFailed(Reason.DISCONNECTED, message, sent=True)
 
     def _has_stream_for(self, data: bytes) -> bool:
@@ -206,5 +206,5 @@ class _Decoder:
         return _ZLIB if first_byte & 0x0F == 8 else _RAW_DEFLATE  # a zlib header names its method, 8
 
     def _damaged(self) -> TransportFailed:
-        message = f"The answer's {self._name} data are damaged."
+        message = f"The response's {self._name} data are damaged."
         return TransportFailed(Reason.PROTOCOL_ERROR, message, sent=True)

@@ -11,7 +11,7 @@ import httpx
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.body import read_excerpt, read_whole
 from leadpush_prefect.network.failures import Row, failure_of
-from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
+from leadpush_prefect.network.wire import RenderedRequest, Response, TransportFailed
 
 __all__ = ["HttpxTransport"]
 
@@ -25,7 +25,7 @@ class HttpxTransport:
     Args:
         transport: Such as `httpx.MockTransport` or `httpx.ASGITransport`. Closing it stays with its owner.
 
-    >>> async def ask() -> Answer:
+    >>> async def ask() -> Response:
     ...     double = httpx.MockTransport(lambda request: httpx.Response(200, json={"plan": "pro"}))
     ...     request = RenderedRequest("GET", "https://crm.example/customers/42", ())
     ...     return await HttpxTransport(double).send(request, timeout_seconds=1, max_response_bytes=1000)
@@ -38,11 +38,11 @@ class HttpxTransport:
 
     async def send(
         self, request: RenderedRequest, *, timeout_seconds: float, max_response_bytes: int
-    ) -> Answer:
-        """Send a request, and read its answer within the limits, as `AiohttpTransport.send` does.
+    ) -> Response:
+        """Send a request, and read its response within the limits, as `AiohttpTransport.send` does.
 
         Raises:
-            TransportFailed: if there is no whole answer.
+            TransportFailed: if there is no whole response.
         """
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         try:
@@ -59,7 +59,7 @@ class HttpxTransport:
         raise failure
 
 
-async def _read_httpx(response: httpx.Response, deadline: float, limit: int) -> Answer:
+async def _read_httpx(response: httpx.Response, deadline: float, limit: int) -> Response:
     encoding = response.headers.get("Content-Encoding", "")
     is_cut = False
     if 200 <= response.status_code < 300:
@@ -72,7 +72,7 @@ async def _read_httpx(response: httpx.Response, deadline: float, limit: int) -> 
             async with asyncio.timeout_at(deadline):
                 is_cut = not await read_excerpt(_pieces(response), excerpt, encoding=encoding)
         body = bytes(excerpt)
-    return Answer(response.status_code, dict(response.headers.multi_items()), body, is_cut)
+    return Response(response.status_code, dict(response.headers.multi_items()), body, is_cut)
 
 
 async def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
@@ -92,15 +92,15 @@ _HTTPX_TABLE = (
         unsent=True,
     ),
     Row(httpx.PoolTimeout, Reason.TIMEOUT, "There was no free connection to {where}.", unsent=True),
-    Row(httpx.TimeoutException, Reason.TIMEOUT, "There was no whole answer from {where} in time."),
-    Row(TimeoutError, Reason.TIMEOUT, "There was no whole answer from {where} within {seconds:g} s."),
+    Row(httpx.TimeoutException, Reason.TIMEOUT, "There was no whole response from {where} in time."),
+    Row(TimeoutError, Reason.TIMEOUT, "There was no whole response from {where} within {seconds:g} s."),
     Row(httpx.ConnectError, Reason.CONNECT_FAILED, "No connection to {where} could be made.", unsent=True),
-    Row(httpx.RemoteProtocolError, Reason.PROTOCOL_ERROR, "The answer of {where} is not valid HTTP."),
-    Row(httpx.DecodingError, Reason.PROTOCOL_ERROR, "The answer of {where} cannot be decompressed."),
+    Row(httpx.RemoteProtocolError, Reason.PROTOCOL_ERROR, "The response of {where} is not valid HTTP."),
+    Row(httpx.DecodingError, Reason.PROTOCOL_ERROR, "The response of {where} cannot be decompressed."),
     Row(
         httpx.NetworkError,
         Reason.DISCONNECTED,
-        "The connection to {where} ended before the answer was complete.",
+        "The connection to {where} ended before the response was complete.",
     ),
 )
 

@@ -20,7 +20,7 @@ def request_bytes(request: RenderedRequest, host: str, target: str, *, close: bo
         request: The request.
         host: What stands in `Host`.
         target: As of `wire.split_url`.
-        close: Whether the connection ends with the answer (RFC 9112, section 9.6).
+        close: Whether the connection ends with the response (RFC 9112, section 9.6).
 
     Raises:
         ValueError: if a header would end its line, or is the connection's own (Host, Content-Length,

@@ -15,7 +15,7 @@ from aiohttp.resolver import DefaultResolver
 from leadpush_prefect.network.addresses import Network
 from leadpush_prefect.network.aiohttp_protocol import GuardedHandler
 from leadpush_prefect.network.aiohttp_transport import AiohttpTransport, Head
-from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
+from leadpush_prefect.network.wire import RenderedRequest, Response, TransportFailed
 
 __all__ = ["Phase", "PhaseTransport"]
 
@@ -26,7 +26,7 @@ class Phase(StrEnum):
     RESOLVE = "resolve"  # the name's addresses; none for an IP address
     CONNECT = "connect"  # TCP, over all addresses that were tried
     TLS = "TLS"
-    FIRST_BYTE = "first byte"  # from the request's last byte handed over to the answer's head
+    FIRST_BYTE = "first byte"  # from the request's last byte handed over to the response's head
     BODY = "body"
 
 
@@ -83,7 +83,7 @@ class PhaseTransport(AiohttpTransport):
 
     async def send(
         self, request: RenderedRequest, *, timeout_seconds: float, max_response_bytes: int
-    ) -> Answer:
+    ) -> Response:
         self._uses_tls = request.url.startswith("https:")
         try:
             return await super().send(
@@ -112,9 +112,9 @@ class PhaseTransport(AiohttpTransport):
 
     async def _head(self, handler: GuardedHandler) -> Head:
         self._stopwatch.begin(Phase.FIRST_BYTE)
-        answer = await super()._head(handler)
+        response = await super()._head(handler)
         self._stopwatch.begin(Phase.BODY)
-        return answer
+        return response
 
 
 class _Stopwatch:

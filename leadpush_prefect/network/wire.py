@@ -1,4 +1,4 @@
-"""What goes over the wire, as plain data: a rendered request, an answer, and why there was none.
+"""What goes over the wire, as plain data: a rendered request, a response, and why there was none.
 
 `httpx.Request` rewrites `/x/../y`, takes CR LF in a header, and replaces a URL's query by `params`. So the
 truth is `RenderedRequest`, and `httpx.Request` is made from it for people.
@@ -18,7 +18,7 @@ from leadpush_prefect.errors import Reason
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Answer", "RenderedRequest", "Transport", "TransportFailed", "split_url"]
+__all__ = ["RenderedRequest", "Response", "Transport", "TransportFailed", "split_url"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ class RenderedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer of which the body has been read within the limit.
+class Response:
+    """A response of which the body has been read within the limit.
 
     Attributes:
         status: The HTTP status.
@@ -104,7 +104,7 @@ class Answer:
 
 
 class TransportFailed(Exception):
-    """There is no answer.
+    """There is no response.
 
     Args:
         reason: The stable code.
@@ -124,11 +124,11 @@ class Transport(Protocol):
 
     async def send(
         self, request: RenderedRequest, *, timeout_seconds: float, max_response_bytes: int
-    ) -> Answer:
-        """Send, read within the limits, and answer; cancelling it stops the request.
+    ) -> Response:
+        """Send, read within the limits, and response; cancelling it stops the request.
 
         Raises:
-            TransportFailed: if there is no whole answer.
+            TransportFailed: if there is no whole response.
         """
         ...
 

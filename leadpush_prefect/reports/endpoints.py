@@ -65,7 +65,7 @@ class WorkspaceEndpoints:
         """The workspace's limits in one line; empty if there is no such workspace.
 
         >>> WorkspaceEndpoints("acme", Workspace(allowed_hosts=["api.example.com"]), (), ()).limits
-        'timeout up to 30 s, answers up to 1,048,576 bytes, hosts api.example.com'
+        'timeout up to 30 s, responses up to 1,048,576 bytes, hosts api.example.com'
         """
         if self.workspace is None:
             return ""
@@ -73,7 +73,7 @@ class WorkspaceEndpoints:
         hosts = ", ".join(limits.allowed_hosts) or "any public"
         networks = f" and {', '.join(limits.allowed_networks)}" if limits.allowed_networks else ""
         return (
-            f"timeout up to {limits.max_timeout_seconds:g} s, answers up to {limits.max_response_bytes:,} bytes, "
+            f"timeout up to {limits.max_timeout_seconds:g} s, responses up to {limits.max_response_bytes:,} bytes, "
             f"hosts {hosts}{networks}"
         )
 

@@ -109,7 +109,7 @@ async def _on_engine(
 def call(
     target: PreparedEndpoint, context: CampaignContext, transport: httpx.AsyncBaseTransport | None
 ) -> Any:
-    """The answer's JSON for one contact.
+    """The response's JSON for one contact.
 
     Raises:
         FetchFailed: with the reason, if there is none.
@@ -120,7 +120,7 @@ def call(
 async def acall(
     target: PreparedEndpoint, context: CampaignContext, transport: httpx.AsyncBaseTransport | None
 ) -> Any:
-    """The answer's JSON for one contact; the awaitable twin of `call`."""
+    """The response's JSON for one contact; the awaitable twin of `call`."""
     return _value(await afetch_one(target, context, transport=_adapted(transport)), target, context)
 
 

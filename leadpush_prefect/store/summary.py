@@ -48,7 +48,7 @@ class StepSummary:
         failed: Contacts that failed, by code, the most frequent first.
         not_reached: Contacts that an earlier step stopped.
         requests: How many were sent, with all retries.
-        bytes: The size of all answers, decompressed.
+        bytes: The size of all responses, decompressed.
         p50: The median latency in seconds; None where nothing was sent. So p95 and p99.
     """
 

@@ -47,7 +47,7 @@ class JsonNumber(float):
     (True, '1.10')
     """
 
-    __slots__ = ("text",)  # an answer may be full of them
+    __slots__ = ("text",)  # a response may be full of them
 
     text: str
 

@@ -1,4 +1,4 @@
-"""Which parts of an answer are kept: what no later step reads need not lie in a database. Pure."""
+"""Which parts of a response are kept: what no later step reads need not lie in a database. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def keep_paths(keep: object) -> Paths:
     >>> keep_paths(["plan", "account.id"])
     (('account', 'id'), ('plan',))
     """
-    # Nothing that is used up by being read: a second attempt would keep all of the answer.
+    # Nothing that is used up by being read: a second attempt would keep all of the response.
     if not isinstance(keep, (list, tuple, set, frozenset)):
         raise TypeError(f'keep is {keep!r:.80}, and must be a list of paths, such as ["plan", "account.id"].')
     for path in keep:
@@ -43,7 +43,7 @@ def kept(text: str, paths: Paths) -> str:
     of it, null stands. A number names one element, as in a template, or a member of that name.
 
     Args:
-        text: The answer.
+        text: The response.
         paths: As of `keep_paths`; none keeps all.
 
     >>> kept('{"plan": "pro", "total": 1.10, "email": "ana@example.com"}', keep_paths(["plan", "total"]))
@@ -70,7 +70,7 @@ def _limited(value: Any, paths: Paths) -> Any:
     return {name: _limited(value[name], below) for name, below in _below(paths).items() if name in value}
 
 
-@lru_cache(maxsize=256)  # it is asked for each object of each answer
+@lru_cache(maxsize=256)  # it is asked for each object of each response
 def _below(paths: Paths) -> dict[str, Paths]:
     """What is kept under each name."""
     names = dict.fromkeys(path[0] for path in paths)

@@ -47,7 +47,7 @@ PARTS = {
         "ClientResponse.start (client_reqrep.py)",
     ],
     "connections": ["BaseConnector.connect (connector.py)", "Connection.release (connector.py)"],
-    "parse the answer": ["ResponseHandler.data_received (client_proto.py)"],
+    "parse the response": ["ResponseHandler.data_received (client_proto.py)"],
     "read the body": ["_read_whole (transport.py)", "_read (transport.py)"],
     "check the JSON": ["read_output (fetch.py)"],
     "deadline": [

@@ -1,6 +1,6 @@
 """A loopback API that does as little as it can: it answers each GET with one JSON object, and counts.
 
-It runs in a process of its own, and can wait before each answer, as an API far away does.
+It runs in a process of its own, and can wait before each response, as an API far away does.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ class Api(asyncio.Protocol):
         if requests.startswith(b"GET /_hits"):
             body = b'{"hits":%d}' % Api.hits
             Api.hits = 0
-            self.answer(HEAD % len(body) + body)
+            self.response(HEAD % len(body) + body)
             return
         count = requests.count(END) + 1
         Api.hits += count
         if Api.delay_seconds:
-            asyncio.get_running_loop().call_later(Api.delay_seconds, self.answer, ANSWER * count)
+            asyncio.get_running_loop().call_later(Api.delay_seconds, self.response, ANSWER * count)
         else:
-            self.answer(ANSWER * count)
+            self.response(ANSWER * count)
 
-    def answer(self, data: bytes) -> None:
+    def response(self, data: bytes) -> None:
         if not self.transport.is_closing():
             self.transport.write(data)
 

@@ -159,5 +159,5 @@ def _python(side: Side) -> list[str]:
 
 def _take_hits(url: str) -> int:
     """How many requests the server has counted since this was last asked."""
-    with urllib.request.urlopen(f"{url}/_hits") as answer:
-        return int(json.load(answer)["hits"])
+    with urllib.request.urlopen(f"{url}/_hits") as response:
+        return int(json.load(response)["hits"])

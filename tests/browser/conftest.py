@@ -79,7 +79,7 @@ def page(browser: Browser, site: Site) -> Iterator[Page]:
     context = browser.new_context(viewport=SIZE, color_scheme="light")  # type: ignore[arg-type]
     context.set_default_timeout(SECONDS * 1000)
     expect.set_options(timeout=SECONDS * 1000)
-    context.route("**/*", lambda route: _answer(route, site.url))
+    context.route("**/*", lambda route: _response(route, site.url))
     page = context.new_page()
     page.on("console", lambda said: print(f"{page.url}: {said.text}") if said.type == "error" else None)
     page.on("pageerror", lambda error: print(f"{page.url}: {error}"))
@@ -88,7 +88,7 @@ def page(browser: Browser, site: Site) -> Iterator[Page]:
     context.close()
 
 
-def _answer(route: Route, url: str) -> None:
+def _response(route: Route, url: str) -> None:
     """Prefect's own answers, the Blocks' logo, and nothing else: the UI would ask others for theirs."""
     if route.request.url.startswith(f"{url}/"):
         route.continue_()

@@ -144,7 +144,7 @@ def run_campaign(page: Page, api: CustomerApi, shot: Shot) -> None:
     expect(report.get_by_role("row", name="3 http_status_404 customer_profile")).to_be_visible()
     expect(report.get_by_role("row", name="2 http_status_503 customer_profile")).to_be_visible()
     expect(report.get_by_role("listitem").filter(has_text="http_status_404")).to_contain_text(
-        "http_status_503: Read the answer's beginning"
+        "http_status_503: Read the response's beginning"
     )
     expect(report.locator("code").get_by_text("leadpush runs show RUN --contact ID")).to_be_visible()
     picture = report.locator("svg[id^=mermaid]")

@@ -93,8 +93,8 @@ def document(name: str = "crm", kind: type[Any] = ApiEndpoint) -> BlockDocument:
 
 
 def planned(run: Run) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(run("blocks", "plan", "--json")[1])
-    return {block["name"]: block for block in answer["blocks"]}
+    response: dict[str, Any] = json.loads(run("blocks", "plan", "--json")[1])
+    return {block["name"]: block for block in response["blocks"]}
 
 
 def test_plan_then_apply_then_plan(run: Run) -> None:

@@ -94,7 +94,7 @@ def test_apply_names_a_variable_that_is_not_set(run: Run, monkeypatch: pytest.Mo
 
 
 def test_endpoints_test(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One real request: what was sent, with the secret masked, and the answer."""
+    """One real request: what was sent, with the secret masked, and the response."""
     monkeypatch.setenv("CLI_TEST_KEY", "s3cr3t-k3y")
     Path("contact.json").write_text('{"id": 7, "email": "a+b@example.com"}')
     with RawServer(respond(b'{"plan":"pro"}')) as server:
@@ -121,16 +121,16 @@ def test_endpoints_test_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
         code, printed, _ = run(
             "endpoints", "test", "cli-profile", "--contact", '{"id":7,"email":"a"}', "--json"
         )
-    answer = json.loads(printed)
+    response = json.loads(printed)
     assert 1 == code
     assert 1 == len(server.requests)
     assert ("http_status_503", 503, True) == (
-        answer["reason"],
-        answer["http_status"],
-        answer["campaign_would_retry"],
+        response["reason"],
+        response["http_status"],
+        response["campaign_would_retry"],
     )
-    assert "<h1>******** is busy</h1>" == answer["excerpt"]
-    assert answer["remedy"]
+    assert "<h1>******** is busy</h1>" == response["excerpt"]
+    assert response["remedy"]
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,9 @@ def test_phases(run: Run, api: RawServer) -> None:
     assert "s3cr3t" not in printed
 
     code, printed = run("test", "cli-tried", "--json")
-    answer = json.loads(printed)
-    assert ["connect", "first byte", "body"] == list(answer["phases_milliseconds"])
-    assert ["X-Key", "********"] in answer["output"]["headers"]
+    response = json.loads(printed)
+    assert ["connect", "first byte", "body"] == list(response["phases_milliseconds"])
+    assert ["X-Key", "********"] in response["output"]["headers"]
 
     with RawServer(mute) as server:
         silent = ApiEndpoint(workspace="cli-tests", url=server.url + "/", timeout_seconds=0.2)
@@ -121,14 +121,14 @@ PAGE = b"<p>Not here.</p>" * 6_250
     ids=["small", "declared", "not declared", "compressed", "broken off"],
 )
 def test_the_size_of_an_error(
-    answer: bytes, shown: str, size: tuple[int | None, int], run: Run, api: RawServer
+    response: bytes, shown: str, size: tuple[int | None, int], run: Run, api: RawServer
 ) -> None:
     """Of an error's body the beginning is read: terminal, page and JSON tell the size of all of it, or that it is more
     than was read."""
 
     async def hang_up(reader: Reader, writer: StreamWriter) -> None:
         await reader.request()
-        writer.write(answer)
+        writer.write(response)
 
     with RawServer(hang_up) as server:
         ApiEndpoint(workspace="cli-tests", url=server.url + "/").save("cli-large", overwrite=True)

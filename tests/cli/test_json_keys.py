@@ -57,7 +57,7 @@ class Campaign:
     events: list[Any]
 
 
-def answer(request: Request) -> bytes:
+def response(request: Request) -> bytes:
     return respond(status=200 if int(request.target[1:]) < FETCHED else 503)
 
 
@@ -65,7 +65,7 @@ def answer(request: Request) -> bytes:
 def campaign(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     """A run, and Blocks of which there is something to say; afterwards they are gone, since other tests list all."""
     home = tmp_path_factory.mktemp("home")
-    with temporary_settings({PREFECT_HOME: home}), RawServer(each(answer)) as server:
+    with temporary_settings({PREFECT_HOME: home}), RawServer(each(response)) as server:
         limits: Any = {"allowed_hosts": ["127.0.0.1"], "allowed_networks": ["127.0.0.0/8"]}
         Workspace(sample_contact={"id": FETCHED}, **limits).save("keys")
         Workspace().save("keys-wrong")

@@ -122,7 +122,7 @@ def test_two_runs_at_once(client: SyncPrefectClient, tmp_path: Path) -> None:
     """While a served campaign runs, the next one is cancelled and sends nothing; the first completes."""
     let_go = threading.Event()
 
-    async def answer(_: Request) -> bytes:
+    async def response(_: Request) -> bytes:
         while not let_go.is_set():
             await asyncio.sleep(0.05)
         return respond(b'{"plan": "pro"}')
@@ -132,7 +132,7 @@ def test_two_runs_at_once(client: SyncPrefectClient, tmp_path: Path) -> None:
     log = (tmp_path / "serve.log").open("w+")
     command = [str(BIN / "leadpush"), "serve", "--file", str(tmp_path / "prefect.yaml")]
     with (
-        RawServer(each(answer)) as server,
+        RawServer(each(response)) as server,
         log,
         subprocess.Popen(command, env=environment(tmp_path), cwd=tmp_path, stdout=log, stderr=log) as process,
     ):

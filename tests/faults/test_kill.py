@@ -34,11 +34,11 @@ def test_kill(
     print(f"seed {seed}: killed at request {moment} of {2 * CONTACTS}")
     counts: Counter[bytes] = Counter()
 
-    def answer(request: Request) -> bytes:
+    def response(request: Request) -> bytes:
         counts[request.target] += 1
         return respond(b'{"n": 1}')
 
-    with RawServer(each(answer)) as server:
+    with RawServer(each(response)) as server:
         child = start("run", "r", server.url, CONTACTS, workers, block)
         server.wait_until(lambda: counts.total() >= moment, timeout=120)
         child.kill()

@@ -34,7 +34,7 @@ Ask = Callable[[str], list[tuple[Any, ...]]]
 
 
 class Gate:
-    """An API that answers some requests at once, and the others when it is opened."""
+    """An API that responses some requests at once, and the others when it is opened."""
 
     def __init__(self) -> None:
         self.open = False

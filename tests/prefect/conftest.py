@@ -81,7 +81,7 @@ def acme(_server: None) -> Workspace:
 
 
 def profile(request: Request) -> bytes:
-    """The API's answer: `/profile/7` is 404 where the id ends in 7, else a plan."""
+    """The API's response: `/profile/7` is 404 where the id ends in 7, else a plan."""
     name = request.target.decode().rsplit("/", 1)[-1].split("?")[0]
     if name.endswith("7"):
         return respond(b'{"error": "unknown"}', status=404)

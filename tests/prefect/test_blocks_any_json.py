@@ -54,9 +54,9 @@ class Documents:
                     block_schema_id=kind._block_schema_id,
                 )
                 body = create.model_dump(mode="json", exclude_unset=True)
-                answer = client._client.post("/block_documents/", json=body)
-                assert answer.status_code == 201
-                self.ids[kind] = answer.json()["id"]
+                response = client._client.post("/block_documents/", json=body)
+                assert response.status_code == 201
+                self.ids[kind] = response.json()["id"]
         return name
 
 

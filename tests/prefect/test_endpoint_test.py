@@ -107,7 +107,7 @@ def test_ok(api: RawServer) -> None:
             mute,
             {"timeout_seconds": 0.3},
             "timeout",
-            ["no whole answer", "Raise timeout", "| first byte |", "failed here"],
+            ["no whole response", "Raise timeout", "| first byte |", "failed here"],
         ),
         (respond(b"<h1>Hi</h1>"), {}, "response_not_json", ["<h1>Hi</h1>", "Check the URL"]),
         (
@@ -243,7 +243,7 @@ def test_overview(api: RawServer) -> None:
     assert state.is_completed()
     shown = page("api-endpoints").replace("\\", "")
     assert (
-        "## Workspace tests\n\ntimeout up to 30 s, answers up to 1,048,576 bytes, hosts any public" in shown
+        "## Workspace tests\n\ntimeout up to 30 s, responses up to 1,048,576 bytes, hosts any public" in shown
     )
     [row] = [line for line in shown.splitlines() if line.startswith("| tried |")]
     assert "| tried | 10 s | yes |  |" in row

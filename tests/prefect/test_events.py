@@ -139,9 +139,9 @@ def test_a_flood_of_404(endpoint: str, behaviour: Api) -> None:
     assert end["payload"]["steps"][0]["failed"] == {"http_status_404": 120}
 
 
-BAD = Outcome(Status.FAILED, failure=Failure(Reason.TIMEOUT, "No answer within 1 s."), attempts=1)
+BAD = Outcome(Status.FAILED, failure=Failure(Reason.TIMEOUT, "No response within 1 s."), attempts=1)
 GOOD = Outcome(Status.FETCHED, output="{}", attempts=1)
-MOCKED = Outcome(Status.FAILED, failure=Failure(Reason.TIMEOUT, "No answer within 1 s."))
+MOCKED = Outcome(Status.FAILED, failure=Failure(Reason.TIMEOUT, "No response within 1 s."))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from leadpush_prefect.testing import use_transport
 PLANS = {"ana@example.com": "pro", "bo@example.com": "free"}
 
 
-def answer(request: httpx.Request) -> httpx.Response:
+def response(request: httpx.Request) -> httpx.Response:
     email = request.url.path.rsplit("/", 1)[-1]
     if request.url.host == "offers.example":
         return httpx.Response(200, json={"items": [{"name": "Coffee", "price": json.loads('"1.50"')}]})
@@ -30,7 +30,7 @@ def blocks(acme: Workspace) -> Iterator[None]:
     email = "{{ contact.attributes.email }}"
     for name, host in (("customer-profile", "profiles.example"), ("pro-offers", "offers.example")):
         ApiEndpoint(workspace="acme", url=f"https://{host}/{email}").save(name, overwrite=True)
-    with use_transport(httpx.MockTransport(answer)):
+    with use_transport(httpx.MockTransport(response)):
         yield
 
 

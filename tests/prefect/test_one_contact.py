@@ -289,7 +289,7 @@ def test_an_output_is_not_overwritten(endpoint: ApiEndpoint, api: RawServer) -> 
 
 
 def test_simulated(acme: Workspace) -> None:
-    """In a simulated context nothing is sent; a mock passes the checks of an answer."""
+    """In a simulated context nothing is sent; a mock passes the checks of a response."""
     endpoint = ApiEndpoint(url=NEVER + "{{ contact._id }}", requests_per_second=0.001)
     simulated = context(acme, simulate=True)
 
@@ -381,9 +381,9 @@ def test_with_options(endpoint: ApiEndpoint) -> None:
 
 def test_retries_of_prefect(acme: Workspace) -> None:
     """Prefect's own `retries` try one contact again."""
-    answers = iter([httpx.Response(500), httpx.Response(200, json={"n": 2})])
+    responses = iter([httpx.Response(500), httpx.Response(200, json={"n": 2})])
     endpoint = ApiEndpoint(url=NEVER, max_attempts=1)
-    with use_transport(httpx.MockTransport(lambda request: next(answers))):
+    with use_transport(httpx.MockTransport(lambda request: next(responses))):
         task = fetch_api_data.with_options(retries=1)
         after = run_flow(lambda: task(context(acme), endpoint, output_key="a")).result()
     assert after.workflow["a"] == {"n": 2}
@@ -407,7 +407,7 @@ def test_a_pickled_task_works(acme: Workspace) -> None:
 
 
 def test_nothing_of_people_in_logs(acme: Workspace, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither a secret nor an attribute or an answer shows in a log, a state's message, or an error's
+    """Neither a secret nor an attribute or a response shows in a log, a state's message, or an error's
     request."""
     endpoint = ApiEndpoint(
         url="https://api.example.com/{{ contact.attributes.email }}",

@@ -105,7 +105,7 @@ def test_campaign(
     stored = rows("SELECT DISTINCT step, output, code FROM leadpush_outcome ORDER BY step")
     assert stored == [
         (0, STORED, None),
-        (1, ANSWER, None),  # the same endpoint's answer, of which no part was named
+        (1, ANSWER, None),  # the same endpoint's response, of which no part was named
         (2, json.dumps(READ), None),
         (3, None, "template_missing"),
     ]
@@ -147,7 +147,7 @@ async def test_one_contact(simulate: bool, endpoint: ApiEndpoint, acme: Workspac
 
 
 def test_what_is_no_output_is_none_with_keep(endpoint: ApiEndpoint, acme: Workspace) -> None:
-    """An answer that is none fails as it does without; one that has nothing of it is an empty output."""
+    """A response that is none fails as it does without; one that has nothing of it is an empty output."""
     context = CampaignContext(workspace=acme, campaign="c", contact={"id": 1}, simulate=True)
     for mock, reason in (("{", "response_not_json"), ("1", "response_not_object_or_array")):
         with pytest.raises(FetchFailed, match=reason):

@@ -36,7 +36,7 @@ from tests.support.waiting import eventually
 EMAIL, NAME, SECRET = "planted.person@example.com", "Plantagenet", "s3cr3t-planted-key"
 
 
-def answer(request: Request) -> bytes:
+def response(request: Request) -> bytes:
     """404 where the id ends in 7, a page where in 3; each speaks of the contact."""
     number = int(request.target.decode().split("?")[0].rsplit("/", 1)[-1])
     about = f"{NAME} {EMAIL} {SECRET}"
@@ -49,7 +49,7 @@ def answer(request: Request) -> bytes:
 
 @pytest.fixture
 def api() -> Iterator[RawServer]:
-    with RawServer(each(answer)) as server:
+    with RawServer(each(response)) as server:
         yield server
 
 
@@ -141,7 +141,7 @@ def test_a_report_and_a_table_of_failures(endpoints: list[str]) -> None:
     assert by_code["http_status_404"][:2] == ("4", "profile")
     assert by_code["http_status_404"][2].startswith("contact 7: ")
     assert by_code["response_not_json"][2].startswith("contact 3: ")
-    assert "- `http_status_404`: Read the answer's beginning: `leadpush runs show RUN --contact ID`" in page
+    assert "- `http_status_404`: Read the response's beginning: `leadpush runs show RUN --contact ID`" in page
     assert "- `response_not_json`: Check the URL;" in page
     assert arrows(page) == {
         ("audience", "unsubscribed"): 4, ("audience", "step0"): 36, ("step0", "failed0"): 8,

@@ -125,7 +125,7 @@ def test_max_concurrency(acme: Workspace) -> None:
     most = 0
     now = 0
 
-    async def answer(request: Request) -> bytes:
+    async def response(request: Request) -> bytes:
         nonlocal most, now
         now += 1
         most = max(most, now)
@@ -133,7 +133,7 @@ def test_max_concurrency(acme: Workspace) -> None:
         now -= 1
         return respond()
 
-    with RawServer(each(answer)) as server:
+    with RawServer(each(response)) as server:
         endpoint = ApiEndpoint(url=server.url + "/{{ contact._id }}", max_concurrency=5)
         endpoint.save("limited", overwrite=True)
 
@@ -198,13 +198,13 @@ def test_a_waiting_contact_holds_up_no_other(acme: Workspace) -> None:
     """One that is to be tried again after a second lets the others go first."""
     order: list[bytes] = []
 
-    def answer(request: Request) -> bytes:
+    def response(request: Request) -> bytes:
         order.append(request.target)
         if request.target == b"/0" and order.count(b"/0") == 1:
             return respond(status=503, headers=[("Retry-After", "1")])
         return respond()
 
-    with RawServer(each(answer)) as server:
+    with RawServer(each(response)) as server:
         endpoint = ApiEndpoint(url=server.url + "/{{ contact._id }}", max_concurrency=1)
 
         def body() -> Any:
@@ -249,14 +249,14 @@ def test_a_batch_that_waits_for_its_next_attempts_holds_up_no_other(acme: Worksp
     """A batch reads on when another one's requests wait: the API refuses the first batch until it sees the second."""
     second_is_there = asyncio.Event()
 
-    async def answer(request: Request) -> bytes:
+    async def response(request: Request) -> bytes:
         if int(request.target[1:]) >= 1_000:
             second_is_there.set()
         if second_is_there.is_set():
             return respond()
         return respond(status=429, headers=[("Retry-After", "1")])
 
-    with RawServer(each(answer)) as server:
+    with RawServer(each(response)) as server:
         endpoint = ApiEndpoint(url=server.url + "/{{ contact._id }}", max_attempts=6)
 
         def body() -> Any:

@@ -24,7 +24,7 @@ from sqlalchemy import URL
 from leadpush_prefect import ApiEndpoint, Workspace
 from tests.processes.conftest import Ask
 from tests.support.needles import Searched
-from tests.support.planted import PASSWORD, SECRETS, answer, database_text
+from tests.support.planted import PASSWORD, SECRETS, database_text, response
 from tests.support.raw_server import RawServer, Request, each
 from tests.support.waiting import eventually
 
@@ -99,7 +99,7 @@ def left(environment: dict[str, str], store: URL, tmp_path_factory: pytest.TempP
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",
         "PYTHONASYNCIODEBUG": "1",
     }
-    with RawServer(each(answer)) as api:
+    with RawServer(each(response)) as api:
         with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}):
             plant(api.url, store)
         script = Path(__file__).with_name("leaking.py")

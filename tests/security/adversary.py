@@ -13,7 +13,7 @@ import uvloop
 
 from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
-from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
+from leadpush_prefect.network.wire import RenderedRequest, Response, TransportFailed
 from tests.support.raw_server import Handler, RawServer, Reader
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -28,8 +28,8 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 BODY = b'{"a": 1}'
 
 
-def answer(body: bytes = BODY, *headers: str, status: str = "200 OK") -> bytes:
-    """A whole answer, with its Content-Length."""
+def response(body: bytes = BODY, *headers: str, status: str = "200 OK") -> bytes:
+    """A whole response, with its Content-Length."""
     lines = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "", ""]
     return "\r\n".join(lines).encode() + body
 
@@ -49,7 +49,7 @@ def run(loop: str, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 async def ask(
     transport: AiohttpTransport, url: str, *, timeout: float = 10, limit: int = 2**20, method: str = "GET"
-) -> Answer:
+) -> Response:
     body = None if method == "GET" else b"{}"
     request = RenderedRequest(method, url, (), body)
     return await transport.send(request, timeout_seconds=timeout, max_response_bytes=limit)
@@ -95,7 +95,7 @@ async def reset(writer: StreamWriter) -> None:
 
 
 def endless(first: bytes, unit: bytes, pause: float = 0.0) -> Handler:
-    """A handler that reads one request, and answers it without end."""
+    """A handler that reads one request, and responses it without end."""
     block = unit if pause else unit * max(1, 65_536 // len(unit))
 
     async def handle(reader: Reader, writer: StreamWriter) -> None:

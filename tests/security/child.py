@@ -37,7 +37,7 @@ from leadpush_prefect import (
 )
 from leadpush_prefect.cli import main as command
 from leadpush_prefect.flows import endpoint_test
-from leadpush_prefect.network.wire import Answer, RenderedRequest
+from leadpush_prefect.network.wire import RenderedRequest, Response
 from leadpush_prefect.sending.dispatcher import override_transport
 
 FOLDER = Path(sys.argv[1])
@@ -135,7 +135,7 @@ class Breaking:
 
     async def send(
         self, request: RenderedRequest, *, timeout_seconds: float, max_response_bytes: int
-    ) -> Answer:
+    ) -> Response:
         raise RuntimeError(f"{request.url} {request.headers} {request.body!r}")
 
 

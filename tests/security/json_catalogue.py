@@ -1,6 +1,6 @@
 """JSON texts with their verdicts, derived from the grammar of RFC 8259, section by section.
 
-A verdict is what becomes of the text as an answer. `OUTPUT`: it is stored as received. `VALUE`: it is JSON, but
+A verdict is what becomes of the text as a response. `OUTPUT`: it is stored as received. `VALUE`: it is JSON, but
 neither an object nor an array. `NO_JSON`: the grammar does not allow it. `LIMIT`: the grammar allows it, and this
 package does not take it: the RFC lets a parser choose (sections 8.1, 8.2 and 9).
 """
@@ -398,7 +398,7 @@ _NO_UTF_8 = [
 ]
 
 DEPTH = 200
-"""As deep as an answer may be nested."""
+"""As deep as a response may be nested."""
 
 
 def _catalogue() -> Iterator[tuple[str, bytes, Verdict]]:

@@ -1,4 +1,4 @@
-"""Answers that grow when they are decompressed: each is refused, in little memory."""
+"""Responses that grow when they are decompressed: each is refused, in little memory."""
 
 from __future__ import annotations
 

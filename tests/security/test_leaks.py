@@ -28,7 +28,7 @@ from pydantic import SecretStr
 
 from leadpush_prefect import ApiEndpoint, Workspace
 from tests.support.needles import Searched
-from tests.support.planted import PASSWORD, PEOPLE, SECRETS, answer, database_text
+from tests.support.planted import PASSWORD, PEOPLE, SECRETS, database_text, response
 from tests.support.raw_server import RawServer, Request, each
 from tests.support.shown import ask, flush_events
 from tests.support.waiting import eventually
@@ -39,7 +39,7 @@ REPOSITORY = Path(__file__).parents[2]
 async def silent_at_times(request: Request) -> bytes | None:
     if request.target.startswith((b"/timeout", b"/mute")):
         await asyncio.Event().wait()
-    return answer(request)
+    return response(request)
 
 
 def plant(api: str, folder: Path) -> list[str]:
@@ -197,7 +197,7 @@ def left_places(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def test_no_secret_is_left(left: Left) -> None:
-    """Nowhere, in no form; but an answer that repeats one is stored as it was received, in a store of its own here."""
+    """Nowhere, in no form; but a response that repeats one is stored as it was received, in a store of its own here."""
     searched = Searched(SECRETS | PASSWORD)
     for where, text in left.places():
         if not where.startswith("own.db"):

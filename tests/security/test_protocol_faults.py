@@ -1,4 +1,4 @@
-"""Answers that are no HTTP, or HTTP that means two things: each has its reason, its end, and bounds."""
+"""Responses that are no HTTP, or HTTP that means two things: each has its reason, its end, and bounds."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.security.adversary import (
     LOOPBACK,
     LOOPS,
     all_closed,
-    answer,
     ask,
     cancelled,
     endless,
     outcome,
     pieces,
     reset,
+    response,
     run,
     say,
 )
@@ -39,11 +39,11 @@ OK = frozenset({"ok"})
 INVALID = frozenset({"protocol_error"})
 TOO_LARGE = frozenset({"response_too_large"})
 OK_OR_INVALID = OK | INVALID
-"""What depends on whether the surplus comes with the answer: that is believed, or nothing is."""
+"""What depends on whether the surplus comes with the response: that is believed, or nothing is."""
 
 
 class Fault(NamedTuple):
-    """An answer, and how a request may end that gets it."""
+    """A response, and how a request may end that gets it."""
 
     data: bytes
     expected: frozenset[str] = INVALID
@@ -97,12 +97,12 @@ FAULTS = {
     "length with zeros": Fault(length(b"Content-Length: 0008"), OK),
     "length and chunked": Fault(length(b"Content-Length: 8\r\nTransfer-Encoding: chunked")),
     "chunked and length": Fault(length(b"Transfer-Encoding: chunked\r\nContent-Length: 8")),
-    "longer by bytes": Fault(answer() + b"xyz", OK_OR_INVALID),
-    "longer by a control character": Fault(answer() + b"\0", OK_OR_INVALID),
-    "longer by lines": Fault(answer() + b"\r\n\r\n", OK),
-    "longer by an answer": Fault(answer() + answer(b'{"poison": 1}'), OK),
-    "longer by half an answer": Fault(answer() + HEAD + b"X: y\r\n", OK),
-    "more after close": Fault(answer(BODY, "Connection: close") + b"more", OK_OR_INVALID),
+    "longer by bytes": Fault(response() + b"xyz", OK_OR_INVALID),
+    "longer by a control character": Fault(response() + b"\0", OK_OR_INVALID),
+    "longer by lines": Fault(response() + b"\r\n\r\n", OK),
+    "longer by a response": Fault(response() + response(b'{"poison": 1}'), OK),
+    "longer by half a response": Fault(response() + HEAD + b"X: y\r\n", OK),
+    "more after close": Fault(response(BODY, "Connection: close") + b"more", OK_OR_INVALID),
     # Transfer codings
     "coding unknown": Fault(coded(b"rot13", BODY)),
     "coding identity": Fault(coded(b"identity", BODY)),
@@ -148,7 +148,7 @@ FAULTS = {
     "header ends with CR": Fault(HEAD + b"X: a\rContent-Length: 8\r\n\r\n" + BODY),
     "header ends with CR CR LF": Fault(header(b"X: a\r")),
     "header ends with LF": Fault(HEAD + b"X: a\nContent-Length: 8\r\n\r\n" + BODY, OK),
-    "all lines end with LF": Fault(answer().replace(b"\r\n", b"\n"), OK),
+    "all lines end with LF": Fault(response().replace(b"\r\n", b"\n"), OK),
     "header with NUL": Fault(header(b"X: a\0b")),
     "name with NUL": Fault(header(b"X\0: a")),
     "name empty": Fault(header(b": a")),
@@ -180,9 +180,9 @@ FAULTS = {
     "a request": Fault(b"GET / HTTP/1.1\r\nHost: h.example\r\n\r\n"),
     "TLS": Fault(b"\x15\x03\x01\0\x02\x02\x0a"),
     "SSH": Fault(b"SSH-2.0-OpenSSH_9.9\r\n"),
-    "byte order mark": Fault(b"\xef\xbb\xbf" + answer()),
+    "byte order mark": Fault(b"\xef\xbb\xbf" + response()),
     "NULs": Fault(b"\0" * 100),
-    "lines before it": Fault(b"\r\n\r\n" + answer(), OK),
+    "lines before it": Fault(b"\r\n\r\n" + response(), OK),
     # The rest of the status line
     "no reason": Fault(line(b"HTTP/1.1 200"), OK),
     "empty reason": Fault(line(b"HTTP/1.1 200 "), OK),
@@ -209,21 +209,23 @@ FAULTS = {
     "status 204, with chunks": Fault(
         CHUNKED.replace(b"200 OK", b"204 None") + IN_CHUNKS, INVALID | frozenset({"204"})
     ),
-    "status 204, with an answer": Fault(b"HTTP/1.1 204 None\r\n\r\n" + answer(), frozenset({"204"})),
+    "status 204, with a response": Fault(b"HTTP/1.1 204 None\r\n\r\n" + response(), frozenset({"204"})),
     "status 205, with a body": Fault(line(b"HTTP/1.1 205 Reset"), OK | frozenset({"205"})),
-    # Answers before the answer
+    # Answers before the response
     "status 100, with a body": Fault(line(b"HTTP/1.1 100 Continue")),
-    "status 100, with a length": Fault(b"HTTP/1.1 100 Continue\r\nContent-Length: 50\r\n\r\n" + answer(), OK),
-    "status 101, with an answer": Fault(b"HTTP/1.1 101 Switch\r\n\r\n" + answer(), frozenset({"101"})),
+    "status 100, with a length": Fault(
+        b"HTTP/1.1 100 Continue\r\nContent-Length: 50\r\n\r\n" + response(), OK
+    ),
+    "status 101, with a response": Fault(b"HTTP/1.1 101 Switch\r\n\r\n" + response(), frozenset({"101"})),
     "status 101, with bytes": Fault(
         b"HTTP/1.1 101 Switch\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n\0\0", frozenset({"101"})
     ),
-    "100 of them": Fault(b"HTTP/1.1 103 Hints\r\n\r\n" * MAX_INTERIM_ANSWERS + answer(), OK),
-    "101 of them": Fault(b"HTTP/1.1 103 Hints\r\n\r\n" * (MAX_INTERIM_ANSWERS + 1) + answer()),
+    "100 of them": Fault(b"HTTP/1.1 103 Hints\r\n\r\n" * MAX_INTERIM_ANSWERS + response(), OK),
+    "101 of them": Fault(b"HTTP/1.1 103 Hints\r\n\r\n" * (MAX_INTERIM_ANSWERS + 1) + response()),
     # Encodings
     **{
         f"encoding {encoding}": Fault(
-            answer(BODY, f"Content-Encoding: {encoding}"), frozenset({"response_encoding_unsupported"})
+            response(BODY, f"Content-Encoding: {encoding}"), frozenset({"response_encoding_unsupported"})
         )
         for encoding in (
             "br",
@@ -237,14 +239,14 @@ FAULTS = {
             "\x01",
         )
     },
-    "not gzip": Fault(answer(BODY, "Content-Encoding: gzip")),
-    "not deflate": Fault(answer(b"\xff" * 8, "Content-Encoding: deflate")),
+    "not gzip": Fault(response(BODY, "Content-Encoding: gzip")),
+    "not deflate": Fault(response(b"\xff" * 8, "Content-Encoding: deflate")),
 }
 
 NAMES = list(FAULTS)
 
 SAID = threading.Semaphore(0)
-"""Released when a fault has been said: what comes later than the next request, nothing tells from its answer."""
+"""Released when a fault has been said: what comes later than the next request, nothing tells from its response."""
 
 
 @pytest.fixture(scope="module", name="server")
@@ -256,7 +258,7 @@ def fault_server() -> Iterator[RawServer]:
             request = await reader.request()
             _, *parts = request.target.decode().split("/")
             if len(parts) != 3:
-                writer.write(answer())
+                writer.write(response())
                 continue
             number, how, end = parts
             try:
@@ -354,7 +356,7 @@ def test_fault_for_a_contact(server: RawServer, name: str) -> None:
 # Cut short
 
 CUT = {
-    "length": answer(),
+    "length": response(),
     "chunked": CHUNKED + b"3\r\n{" + b'"a\r\n5\r\n": 1}' + LAST,
     "trailer": CHUNKED + b"8\r\n" + BODY + b"\r\n0\r\nX: abc\r\n\r\n",
     "until the end": HEAD + b"\r\n" + BODY,
@@ -365,7 +367,7 @@ CUT = {
 @pytest.mark.parametrize("kind", CUT)
 @pytest.mark.parametrize("loop", LOOPS)
 def test_cut(loop: str, kind: str, end: str) -> None:
-    """Wherever an answer is cut, by a close or a reset, it is no success; a whole one that is reset is none
+    """Wherever a response is cut, by a close or a reset, it is no success; a whole one that is reset is none
     either if only the end of the connection tells where it ends."""
     data = CUT[kind]
     head = data.find(b"\r\n\r\n") + 4
@@ -409,7 +411,7 @@ def test_cut(loop: str, kind: str, end: str) -> None:
 
 
 class Flood(NamedTuple):
-    """What an answer begins with, what it goes on with, and how a request may end that gets it."""
+    """What a response begins with, what it goes on with, and how a request may end that gets it."""
 
     first: bytes
     unit: bytes
@@ -419,7 +421,7 @@ class Flood(NamedTuple):
 FLOODS = {
     "1xx": Flood(b"", b"HTTP/1.1 100 C\r\n\r\n", INVALID),
     "1xx with headers": Flood(b"", b"HTTP/1.1 103 E\r\nX: " + b"a" * 5000 + b"\r\n\r\n", INVALID),
-    "answers": Flood(b"", answer(), OK),
+    "answers": Flood(b"", response(), OK),
     "blank lines": Flood(b"", b"\r\n", TOO_LARGE),
     "LF": Flood(b"", b"\n", TOO_LARGE),
     "CR": Flood(b"", b"\r", TOO_LARGE | INVALID),
@@ -554,7 +556,7 @@ def mutated(data: bytes, changes: list[tuple[int, bytes]]) -> bytes:
 def test_any_change(
     any_server: tuple[RawServer, list[bytes]], name: str, changes: list[tuple[int, bytes]], how: str
 ) -> None:
-    """Whatever is changed in an answer, a request ends with one of the known reasons, and closes."""
+    """Whatever is changed in a response, a request ends with one of the known reasons, and closes."""
     server, told = any_server
     told[:] = list(pieces(mutated(CUT[name], changes), how))
 

@@ -81,11 +81,11 @@ def redirected(wire: Wiretap, locations: Mapping[str, str]) -> dict[str, str]:
     """Where an endpoint is led that is redirected once."""
     pending: list[str] = []
 
-    def answer(_: Request) -> bytes:
+    def response(_: Request) -> bytes:
         return respond(b"", status=302, headers=[("Location", pending.pop())]) if pending else respond()
 
     became = {}
-    with RawServer(each(answer)) as server:
+    with RawServer(each(response)) as server:
         [address] = NAMES[START]
         wire.ports[address] = server.port
         for location in locations:

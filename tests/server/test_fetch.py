@@ -87,14 +87,14 @@ def failed_outcome(server: RawServer, **fields: Any) -> Failure:
     ],
 )
 def test_output(text: str) -> None:
-    """The answer's JSON object or array is the output, and what is stored is the text as received."""
+    """The response's JSON object or array is the output, and what is stored is the text as received."""
     with RawServer(respond(text.encode())) as server:
         assert outcome(server).output == text
         assert json.loads(text) == call(server)
 
 
 def test_deep() -> None:
-    """Nesting that an answer may have can be read by whoever gets it."""
+    """Nesting that a response may have can be read by whoever gets it."""
     text = "[" * MAX_DEPTH + "1.10" + "]" * MAX_DEPTH
     with RawServer(respond(text.encode())) as server:
         assert outcome(server).output == text
@@ -108,7 +108,7 @@ def test_too_deep(depth: int, number: str) -> None:
     with RawServer(respond(("[" * depth + number + "]" * depth).encode())) as server:
         failed = failure(server)
     assert failed.reason is Reason.RESPONSE_NOT_JSON
-    assert failed.message == "The answer is nested more deeply than 200 levels."
+    assert failed.message == "The response is nested more deeply than 200 levels."
 
 
 def test_digits() -> None:
@@ -131,7 +131,7 @@ def test_success(status: int) -> None:
 
 @pytest.mark.parametrize("kind", ["text/html", "application/octet-stream", "text/plain; charset=latin-1", ""])
 def test_content_type_of_the_answer(kind: str) -> None:
-    """What the answer says of itself does not count, only what it is."""
+    """What the response says of itself does not count, only what it is."""
     with RawServer(respond('{"a": "é"}'.encode(), headers=[("Content-Type", kind)])) as server:
         assert call(server) == {"a": "é"}
 
@@ -228,7 +228,7 @@ def test_status(status: int) -> None:
     assert str(failed).startswith(f"http_status_{status} for contact 7: The API answered with HTTP {status}.")
 
 
-# What is told of an answer
+# What is told of a response
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
@@ -248,8 +248,8 @@ def test_excerpt_of_bytes() -> None:
 
 def test_location_of_bytes() -> None:
     """So is where a redirect leads: what is kept of it can be written to a file and a terminal."""
-    answer = b"HTTP/1.1 302 Found\r\nLocation: /caf\xe9/\xff\r\nContent-Length: 0\r\n\r\n"
-    with RawServer(answer) as server:
+    response = b"HTTP/1.1 302 Found\r\nLocation: /caf\xe9/\xff\r\nContent-Length: 0\r\n\r\n"
+    with RawServer(response) as server:
         assert failed_outcome(server).excerpt == "Location: /caf\xe9/\xff"
 
 
@@ -316,7 +316,7 @@ def test_long_request() -> None:
 
 
 def test_secret_in_an_error_of_the_network() -> None:
-    """A failure without an answer tells no secret either."""
+    """A failure without a response tells no secret either."""
     with RawServer(mute) as server:
         failed = failure(
             server, query={"key": "{{ secrets.key }}"}, secrets={"key": SECRET}, timeout_seconds=0.2
@@ -408,7 +408,7 @@ def test_disconnected(method: str, times: int) -> None:
 
 @pytest.mark.parametrize(("method", "times"), [("GET", 2), ("POST", 1)])
 def test_timeout(method: str, times: int) -> None:
-    """So is an answer that does not come in time."""
+    """So is a response that does not come in time."""
 
     async def slow(reader: Reader, writer: StreamWriter) -> None:
         await reader.request()
@@ -479,7 +479,7 @@ def test_host_not_allowed() -> None:
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize(("size", "fits"), [(1000, True), (1001, False), (10_000_000, False)])
 def test_limit(compressed: bool, size: int, fits: bool) -> None:
-    """An answer is read to the workspace's limit, counted after decompression."""
+    """A response is read to the workspace's limit, counted after decompression."""
     body = b"[" + b" " * (size - 2) + b"]"
     headers = [("Content-Encoding", "gzip")] if compressed else []
     with RawServer(respond(gzip.compress(body) if compressed else body, headers=headers)) as server:

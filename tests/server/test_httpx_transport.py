@@ -12,7 +12,7 @@ import pytest
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.httpx_transport import HttpxTransport
-from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
+from leadpush_prefect.network.wire import RenderedRequest, Response, TransportFailed
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 
@@ -21,7 +21,7 @@ REQUEST = RenderedRequest("POST", "https://crm.example/private?email=ada", (("X-
 
 async def send(
     handler: Callable[[httpx.Request], Any], *, timeout: float = 10, limit: int = 1_000_000
-) -> Answer:
+) -> Response:
     transport = HttpxTransport(httpx.MockTransport(handler))
     return await transport.send(REQUEST, timeout_seconds=timeout, max_response_bytes=limit)
 
@@ -78,18 +78,18 @@ async def test_request() -> None:
 
 
 async def test_answer() -> None:
-    """An answer has status, headers by lower-case name (the last of each) and body."""
+    """A response has status, headers by lower-case name (the last of each) and body."""
     headers = [("X-A", "1"), ("x-a", "2")]
-    answer = await send(lambda _: httpx.Response(201, headers=headers, content=b"{}"))
-    assert Answer(201, {"x-a": "2", "content-length": "2"}, b"{}") == answer
+    response = await send(lambda _: httpx.Response(201, headers=headers, content=b"{}"))
+    assert Response(201, {"x-a": "2", "content-length": "2"}, b"{}") == response
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZip"])
 async def test_gzip(encoding: str) -> None:
     """A compressed body is decompressed, once."""
     headers = {"Content-Encoding": encoding}
-    answer = await send(lambda _: httpx.Response(200, headers=headers, content=gzip.compress(b"{}")))
-    assert b"{}" == answer.body
+    response = await send(lambda _: httpx.Response(200, headers=headers, content=gzip.compress(b"{}")))
+    assert b"{}" == response.body
 
 
 async def test_limit() -> None:
@@ -130,22 +130,22 @@ async def test_cut_off_gzip() -> None:
 async def test_error_body(pieces: Callable[[], AsyncIterator[bytes]]) -> None:
     """A status is told even if its body breaks off or never comes."""
     stream = Stream(pieces)
-    answer = await send(lambda _: httpx.Response(503, stream=stream), timeout=0.1)
-    assert (503, b"oops") == (answer.status, answer.body)
+    response = await send(lambda _: httpx.Response(503, stream=stream), timeout=0.1)
+    assert (503, b"oops") == (response.status, response.body)
     assert stream.closed
 
 
 async def test_error_body_bounded() -> None:
     """Of an error body 4,096 bytes are read; whether that is all is said."""
-    answer = await send(lambda _: httpx.Response(500, stream=Stream(endless)))
-    assert (4096, True) == (len(answer.body), answer.is_cut)
+    response = await send(lambda _: httpx.Response(500, stream=Stream(endless)))
+    assert (4096, True) == (len(response.body), response.is_cut)
     assert not (await send(lambda _: httpx.Response(500, text="Oops"))).is_cut
 
 
 async def test_redirect() -> None:
-    """A redirect is an answer."""
-    answer = await send(lambda _: httpx.Response(302, headers={"Location": "/elsewhere"}))
-    assert (302, "/elsewhere") == (answer.status, answer.headers["location"])
+    """A redirect is a response."""
+    response = await send(lambda _: httpx.Response(302, headers={"Location": "/elsewhere"}))
+    assert (302, "/elsewhere") == (response.status, response.headers["location"])
 
 
 async def test_deadline() -> None:
@@ -224,5 +224,5 @@ async def test_asgi() -> None:
 
     transport = HttpxTransport(httpx.ASGITransport(app))
     request = RenderedRequest("GET", "http://app.example/a%2Fb", ())
-    answer = await transport.send(request, timeout_seconds=30, max_response_bytes=100)
-    assert b"/a%2Fb" == answer.body
+    response = await transport.send(request, timeout_seconds=30, max_response_bytes=100)
+    assert b"/a%2Fb" == response.body

@@ -48,7 +48,7 @@ def failure(server: RawServer, workspace: dict[str, Any] | None = None, **fields
 
 
 def once(first: bytes | Callable[[Request], bytes], path: bytes = b"/a/b") -> Any:
-    """A handler that redirects one path, and answers all others."""
+    """A handler that redirects one path, and responses all others."""
     redirect = first if callable(first) else lambda _: first
     return each(lambda request: redirect(request) if request.target == path else DONE)
 
@@ -143,11 +143,11 @@ def test_without_location() -> None:
 def test_how_many(hops: int, arrives: bool) -> None:
     """Five are followed, and no sixth."""
 
-    def answer(request: Request) -> bytes:
+    def response(request: Request) -> bytes:
         done = int(request.target.rpartition(b"=")[2] or 0) if b"=" in request.target else 0
         return to(f"/a?n={done + 1}") if done < hops else DONE
 
-    with RawServer(each(answer)) as server:
+    with RawServer(each(response)) as server:
         if arrives:
             assert call(server) == {"plan": "pro"}
         else:

@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.network.timed_transport import Phase, PhaseTransport
-from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
+from leadpush_prefect.network.wire import RenderedRequest, Response, TransportFailed
 from tests.support.raw_server import CERTIFICATE, Handler, RawServer, Reader, mute, respond
 
 LOOPBACK = tuple(parse_networks(["127.0.0.0/8"]))
@@ -46,7 +46,7 @@ async def transport() -> AsyncIterator[PhaseTransport]:
     await transport.close()
 
 
-async def send(transport: PhaseTransport, url: str, *, timeout_seconds: float = 0.5) -> Answer:
+async def send(transport: PhaseTransport, url: str, *, timeout_seconds: float = 0.5) -> Response:
     request = RenderedRequest("GET", url, ())
     return await transport.send(request, timeout_seconds=timeout_seconds, max_response_bytes=100)
 
@@ -73,8 +73,8 @@ async def no_end(reader: Reader, writer: StreamWriter) -> None:
 async def test_phases(transport: PhaseTransport, address: str, phases: list[str]) -> None:
     """Each phase that happened has its time, in order; an address needs no resolve, and http no TLS."""
     with RawServer(respond(b"{}"), tls=address.startswith("https")) as server:
-        answer = await send(transport, f"{address}:{server.port}/", timeout_seconds=30)
-    assert b"{}" == answer.body
+        response = await send(transport, f"{address}:{server.port}/", timeout_seconds=30)
+    assert b"{}" == response.body
     assert phases == list(transport.phases)
     assert all(seconds > 0 for seconds in transport.phases.values())
     assert transport.failed_in is None
@@ -103,7 +103,7 @@ async def test_failed_in(
 
 @pytest.mark.parametrize(("handler", "reason"), [(cut_off, Reason.DISCONNECTED), (no_end, Reason.TIMEOUT)])
 async def test_failed_in_body(transport: PhaseTransport, handler: Handler, reason: Reason) -> None:
-    """A body that does not come whole fails in the body, and the answer's head has its time."""
+    """A body that does not come whole fails in the body, and the response's head has its time."""
     with RawServer(handler) as server, pytest.raises(TransportFailed) as failed:
         await send(transport, server.url)
     assert (reason, Phase.BODY) == (failed.value.reason, transport.failed_in)

@@ -25,7 +25,7 @@ from leadpush_prefect.network import aiohttp_transport as transport_module
 from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
 from leadpush_prefect.network.deadlines import Deadlines
-from leadpush_prefect.network.wire import Answer, RenderedRequest, TransportFailed
+from leadpush_prefect.network.wire import RenderedRequest, Response, TransportFailed
 from tests.support.raw_server import CERTIFICATE, Handler, RawServer, Reader, in_turn, mute, respond
 
 pytestmark = [
@@ -49,13 +49,13 @@ async def transport() -> AsyncIterator[AiohttpTransport]:
 class Names(AbstractResolver):
     """Resolves any name to these addresses: one list after the other, the last one from then on."""
 
-    def __init__(self, *answers: list[str]) -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: list[str]) -> None:
+        self.responses = list(responses)
         self.asked = 0
 
     async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
         self.asked += 1
-        addresses = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        addresses = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
         return [
             ResolveResult(hostname=host, host=address, port=port, family=0, proto=0, flags=0)
             for address in addresses
@@ -80,7 +80,7 @@ async def send(
     body: bytes | None = None,
     timeout: float = 10,
     limit: int = 1_000_000,
-) -> Answer:
+) -> Response:
     request = RenderedRequest(method, url, headers, body)
     return await transport.send(request, timeout_seconds=timeout, max_response_bytes=limit)
 
@@ -257,8 +257,8 @@ async def test_own_headers(transport: AiohttpTransport, name: str) -> None:
 async def test_body(transport: AiohttpTransport, method: str, body: bytes) -> None:
     """The body goes out byte for byte."""
     with RawServer() as server:
-        answer = await send(transport, server.url, method, body=body, limit=10_000_000)
-    assert body == server.requests[0].body == b64decode(json.loads(answer.body)["body"])
+        response = await send(transport, server.url, method, body=body, limit=10_000_000)
+    assert body == server.requests[0].body == b64decode(json.loads(response.body)["body"])
 
 
 async def test_environment(
@@ -288,12 +288,12 @@ async def test_cookies(transport: AiohttpTransport) -> None:
 
 
 async def test_answer(transport: AiohttpTransport) -> None:
-    """An answer has status, headers by lower-case name (the last of each) and the whole body."""
+    """A response has status, headers by lower-case name (the last of each) and the whole body."""
     headers = [("Content-Type", "application/json"), ("X-A", "1"), ("x-a", "2")]
     with RawServer(respond(b'{"plan": "pro"}', status=201, headers=headers)) as server:
-        answer = await send(transport, server.url)
+        response = await send(transport, server.url)
     expected = {"content-type": "application/json", "x-a": "2", "content-length": "15"}
-    assert Answer(201, expected, b'{"plan": "pro"}') == answer
+    assert Response(201, expected, b'{"plan": "pro"}') == response
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -314,15 +314,15 @@ WHOLE = {
 async def test_whole_body(transport: AiohttpTransport, data: bytes, method: str) -> None:
     """A body is read to its end, whatever tells where that is."""
     with RawServer(says(data)) as server:
-        answer = await send(transport, server.url, method, body=b"{}")
-    assert b'{"a": 1}' == answer.body
+        response = await send(transport, server.url, method, body=b"{}")
+    assert b'{"a": 1}' == response.body
 
 
 @pytest.mark.parametrize("status", [204, 205, 304])
 async def test_no_body(transport: AiohttpTransport, status: int) -> None:
     """A status without a body has none."""
     with RawServer(f"HTTP/1.1 {status} None\r\nContent-Length: 0\r\n\r\n".encode()) as server:
-        assert (status, b"") == ((answer := await send(transport, server.url)).status, answer.body)
+        assert (status, b"") == ((response := await send(transport, server.url)).status, response.body)
 
 
 PROTOCOL_ERRORS = {
@@ -363,7 +363,7 @@ DISCONNECTED = {
 async def test_disconnected(
     transport: AiohttpTransport, data: bytes, then: Handler | None, method: str
 ) -> None:
-    """An answer that ends too early is never taken for a whole one."""
+    """A response that ends too early is never taken for a whole one."""
     with RawServer(says(data, then=then)) as server:
         failed = await failure(transport, server.url, method)
     assert Reason.DISCONNECTED == failed.reason
@@ -422,15 +422,15 @@ async def test_limit_itself(transport: AiohttpTransport) -> None:
         assert Reason.RESPONSE_TOO_LARGE == (await failure(transport, server.url, limit=999)).reason
 
 
-# Answers that are no success
+# Responses that are no success
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirect(transport: AiohttpTransport, status: int) -> None:
-    """A redirect is an answer, and is not followed."""
+    """A redirect is a response, and is not followed."""
     with RawServer(respond(b"", status=status, headers=[("Location", "/elsewhere")])) as server:
-        answer = await send(transport, server.url, "POST", body=b"{}")
-    assert (status, "/elsewhere") == (answer.status, answer.headers["location"])
+        response = await send(transport, server.url, "POST", body=b"{}")
+    assert (status, "/elsewhere") == (response.status, response.headers["location"])
     assert 1 == len(server.requests)
 
 
@@ -438,8 +438,8 @@ async def test_error_body(transport: AiohttpTransport) -> None:
     """A short error body is read whole, past any limit, and its connection used again."""
     with RawServer(respond(b"no such customer", status=404)) as server:
         for _ in range(2):
-            answer = await send(transport, server.url, limit=1)
-            assert (b"no such customer", False) == (answer.body, answer.is_cut)
+            response = await send(transport, server.url, limit=1)
+            assert (b"no such customer", False) == (response.body, response.is_cut)
     assert 1 == server.connections
 
 
@@ -447,8 +447,8 @@ async def test_error_body_bounded(transport: AiohttpTransport) -> None:
     """Of a long error body 4,096 bytes are read, and its connection closed."""
     error = CHUNKED.replace(b"200 OK", b"500 Oops")
     with RawServer(says(error, then=endless)) as server:
-        answer = await send(transport, server.url)
-        assert (500, b"a" * 4096, True) == (answer.status, answer.body, answer.is_cut)
+        response = await send(transport, server.url)
+        assert (500, b"a" * 4096, True) == (response.status, response.body, response.is_cut)
         await server.until(lambda: server.open_now == 0)
 
 
@@ -456,21 +456,21 @@ async def test_error_body_bounded(transport: AiohttpTransport) -> None:
 async def test_error_body_that_does_not_come(transport: AiohttpTransport, then: Handler | None) -> None:
     """A status is told even if its body breaks off or never comes, with what has come of it."""
     with RawServer(says(respond(b"oops", status=503, length=100), then=then)) as server:
-        answer = await send(transport, server.url, timeout=0.2)
+        response = await send(transport, server.url, timeout=0.2)
         await server.until(lambda: server.open_now == 0)
-    assert (503, b"oops") == (answer.status, answer.body)
+    assert (503, b"oops") == (response.status, response.body)
 
 
 @pytest.mark.parametrize("encoding", ["br", "gzip"])
 async def test_error_body_that_cannot_be_decoded(transport: AiohttpTransport, encoding: str) -> None:
     """A status is told even if its body cannot be read."""
     with RawServer(respond(b"oops", status=500, headers=[("Content-Encoding", encoding)])) as server:
-        answer = await send(transport, server.url)
-    assert (500, b"") == (answer.status, answer.body)
+        response = await send(transport, server.url)
+    assert (500, b"") == (response.status, response.body)
 
 
 async def test_switching_protocols(transport: AiohttpTransport) -> None:
-    """A 101 is an answer like another, and leaves no connection behind."""
+    """A 101 is a response like another, and leaves no connection behind."""
     head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
     with RawServer(says(head, then=mute)) as server:
         assert 101 == (await send(transport, server.url)).status
@@ -481,7 +481,7 @@ async def test_switching_protocols(transport: AiohttpTransport) -> None:
 
 
 DEADLINES: dict[str, Handler] = {
-    "no answer": says(b"", then=mute),
+    "no response": says(b"", then=mute),
     "dripped head": says(HEAD + b"X: ", then=drip),
     "dripped body": says(respond(b"", length=1_000_000), then=drip),
     "mute body": says(respond(b"{", length=2), then=mute),
@@ -506,7 +506,7 @@ async def test_deadline(transport: AiohttpTransport, handler: Handler, method: s
 
 
 async def test_endless_1xx(transport: AiohttpTransport) -> None:
-    """Endless interim answers end at the deadline."""
+    """Endless interim responses end at the deadline."""
 
     async def interim(reader: Reader, writer: StreamWriter) -> None:
         while True:
@@ -750,7 +750,7 @@ async def test_no_resend(transport: AiohttpTransport, method: str) -> None:
 
 
 async def test_answer_before_the_request_is_read(transport: AiohttpTransport) -> None:
-    """A server that answers before it has read the request leaves no half-sent connection to the next."""
+    """A server that responses before it has read the request leaves no half-sent connection to the next."""
 
     async def hasty(reader: Reader, writer: StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -782,7 +782,7 @@ async def test_closed(transport: AiohttpTransport) -> None:
 
 
 CANCELLED: dict[str, Handler] = {
-    "no answer": says(b"", then=mute),
+    "no response": says(b"", then=mute),
     "in the head": says(HEAD, then=mute),
     "in the body": says(respond(b"{", length=2), then=mute),
     "in an error's body": says(respond(b"{", length=2, status=500), then=mute),
@@ -848,11 +848,11 @@ async def test_cancel_at_any_moment(transport: AiohttpTransport, split: bool) ->
 
     async def pieces(reader: Reader, writer: StreamWriter) -> None:
         while True:
-            answer = respond(json.dumps([(await reader.request()).target.decode()]).encode())
-            writer.write(answer[:-1] if split else answer)
+            response = respond(json.dumps([(await reader.request()).target.decode()]).encode())
+            writer.write(response[:-1] if split else response)
             if split:
                 await writer.drain()
-                writer.write(answer[-1:])
+                writer.write(response[-1:])
 
     with RawServer(pieces) as server:
         for turns in range(40):
@@ -861,8 +861,8 @@ async def test_cancel_at_any_moment(transport: AiohttpTransport, split: bool) ->
                 await asyncio.sleep(0.0001 if turns % 2 else 0)
             cancelled.cancel()
             await asyncio.wait([cancelled])
-            answer = await send(transport, f"{server.url}/{turns}")
-            assert json.loads(answer.body) == [f"/{turns}"]
+            response = await send(transport, f"{server.url}/{turns}")
+            assert json.loads(response.body) == [f"/{turns}"]
 
 
 # Deadlines

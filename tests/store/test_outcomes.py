@@ -28,7 +28,7 @@ def test_failure_round_trip(database: Engine) -> None:
     full = Failure(
         Reason.HTTP_STATUS, "m", "headers.X", 503, "GET https://x/\nA: ***", 'quote " \ud800 \x00 Ω'
     )
-    plain = Failure(Reason.TIMEOUT, "No answer.")
+    plain = Failure(Reason.TIMEOUT, "No response.")
     outcomes = [Outcome(Status.FAILED, failure=failure) for failure in (full, plain)]
     write_outcomes(database, run.key, step, list(zip((0, 2), outcomes, strict=True)))
 

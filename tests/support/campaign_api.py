@@ -38,7 +38,7 @@ class CustomerApi:
     slow_from: int = CONTACTS + 1
 
     def __post_init__(self) -> None:
-        self._server = RawServer(each(self._answer))
+        self._server = RawServer(each(self._response))
 
     def __enter__(self) -> Self:
         self._server.__enter__()
@@ -74,7 +74,7 @@ class CustomerApi:
         targets = (request.target.decode() for request in self._server.requests[mark:])
         return Counter(_number(target) for target in targets if target.endswith("/profile"))
 
-    async def _answer(self, request: Request) -> bytes:
+    async def _response(self, request: Request) -> bytes:
         if request.header("authorization") != f"Bearer {KEY}".encode():
             return respond(b'{"error": "who are you?"}', status=401)
         number = _number(request.target.decode())

@@ -36,7 +36,7 @@ TOLD = {"Authorization", "X-Key", "X-Plan"}
 
 
 def echoed(request: Request) -> str:
-    """All of a request that is planted, secrets first: of an answer the beginning is kept."""
+    """All of a request that is planted, secrets first: of a response the beginning is kept."""
     headers = [value.decode() for name, value in request.headers if name.decode() in TOLD]
     return "\n".join([*headers, request.target.decode().partition("?")[2], request.body.decode()])
 
@@ -59,7 +59,7 @@ ENCODINGS: list[Callable[[str], str]] = [
 ]
 
 
-def answer(request: Request) -> bytes | None:
+def response(request: Request) -> bytes | None:
     _, kind, contact, *_ = request.target.decode().split("?")[0].split("/")
     number = int(contact[1:]) if contact[1:].isdecimal() else 0
     text = ENCODINGS[number % len(ENCODINGS)](echoed(request))

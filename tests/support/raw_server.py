@@ -88,19 +88,19 @@ def respond(
     headers: Sequence[tuple[str, str]] = (("Content-Type", "application/json"),),
     length: int | None = None,
 ) -> bytes:
-    """The bytes of an answer; `length` tells a Content-Length that is not the body's, -1 none at all."""
+    """The bytes of a response; `length` tells a Content-Length that is not the body's, -1 none at all."""
     lines = [f"HTTP/1.1 {status} Status", *(f"{name}: {value}" for name, value in headers)]
     if length != -1:
         lines.append(f"Content-Length: {len(body) if length is None else length}")
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def each(answer: Callable[[Request], bytes | Awaitable[bytes | None] | None]) -> Handler:
-    """A handler that answers each request by a function, which may be async; None hangs up."""
+def each(response: Callable[[Request], bytes | Awaitable[bytes | None] | None]) -> Handler:
+    """A handler that responses each request by a function, which may be async; None hangs up."""
 
     async def handle(reader: Reader, writer: StreamWriter) -> None:
         while True:
-            answered = answer(await reader.request())
+            answered = response(await reader.request())
             text = await answered if isinstance(answered, Awaitable) else answered
             if text is None:
                 return
@@ -110,9 +110,9 @@ def each(answer: Callable[[Request], bytes | Awaitable[bytes | None] | None]) ->
     return handle
 
 
-def in_turn(*answers: bytes | None) -> Handler:
+def in_turn(*responses: bytes | None) -> Handler:
     """A handler that gives these answers in turn, over all connections; the last one from then on."""
-    left = list(answers)
+    left = list(responses)
     return each(lambda _: left.pop(0) if len(left) > 1 else left[0])
 
 

@@ -1,4 +1,4 @@
-"""How a test waits for what comes by itself: it asks again until the answer is true, and fails if it never is."""
+"""How a test waits for what comes by itself: it asks again until the response is true, and fails if it never is."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 def eventually(ask: Callable[[], T | None], seconds: float = 120) -> T:
-    """Return the first answer that is true."""
+    """Return the first response that is true."""
     deadline = time.monotonic() + seconds
-    while not (answer := ask()):
+    while not (response := ask()):
         assert time.monotonic() < deadline, f"it did not come to pass within {seconds:g} s"
         time.sleep(0.05)
-    return answer
+    return response

@@ -67,9 +67,9 @@ def profile_path(email: str) -> str:
 
 def profile_of(api: httpx.Client, contact_id: str) -> dict[str, Any]:
     """A profile with its numbers' digits kept."""
-    answer = api.get(profile_path(CONTACTS[contact_id]["email"]))
-    assert answer.status_code == 200
-    profile: dict[str, Any] = json.loads(answer.text, parse_float=Decimal)
+    response = api.get(profile_path(CONTACTS[contact_id]["email"]))
+    assert response.status_code == 200
+    profile: dict[str, Any] = json.loads(response.text, parse_float=Decimal)
     return profile
 
 
@@ -137,8 +137,8 @@ def test_profile_keeps_trailing_zeros(api: httpx.Client) -> None:
 def test_profile_needs_the_key(api: httpx.Client) -> None:
     """No key and a wrong key are both refused."""
     for wrong in ("", "Bearer demo-key"):
-        answer = api.get(profile_path("user000001@example.com"), headers={"Authorization": wrong})
-        assert answer.status_code == 401
+        response = api.get(profile_path("user000001@example.com"), headers={"Authorization": wrong})
+        assert response.status_code == 401
 
 
 def test_profile_wants_the_raw_target_encoded(api: httpx.Client) -> None:
@@ -174,11 +174,11 @@ def test_awkward_contacts_get_offers_and_the_expected_message(api: httpx.Client)
         customer = profile_of(api, contact_id)
         assert customer["plan"] == "pro"
         body = offers_body(contact_id, customer)
-        answer = api.post(offers_path(contact_id, customer), content=body)
-        assert answer.status_code == 200, answer.text
+        response = api.post(offers_path(contact_id, customer), content=body)
+        assert response.status_code == 200, response.text
         workflow = {
             "customer_profile": customer,
-            "offer": json.loads(answer.text, parse_float=Decimal),
+            "offer": json.loads(response.text, parse_float=Decimal),
         }
         message = message_template().render(contact={"attributes": CONTACTS[contact_id]}, workflow=workflow)
         assert message == EXPECTED["messages"][contact_id]
@@ -210,11 +210,11 @@ def test_offers_refuse_what_is_not_known(api: httpx.Client, field: str, text: st
     """A digit, a type or a character that got lost is a 400 that names the field."""
     contact_id = "u000077"
     customer = profile_of(api, contact_id)
-    answer = api.post(
+    response = api.post(
         offers_path(contact_id, customer), content=offers_body(contact_id, customer, **{field: text})
     )
-    assert answer.status_code == 400
-    assert answer.json()["error"].startswith(f"{field}: ")
+    assert response.status_code == 400
+    assert response.json()["error"].startswith(f"{field}: ")
 
 
 def test_offers_refuse_another_customer_plan_or_locale(api: httpx.Client) -> None:
@@ -271,7 +271,7 @@ def test_two_requests_at_once_and_one_in_pieces(api: httpx.Client) -> None:
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_api_ends_cleanly(signal_number: int) -> None:
-    """A signal ends it at once with status 0, even while an answer is due."""
+    """A signal ends it at once with status 0, even while a response is due."""
     process, url = start_api()
     with httpx.Client(base_url=url, trust_env=False) as client, send_slow(client):
         assert stop_api(process, signal_number) == 0

@@ -62,7 +62,7 @@ def test_nothing_breaks_out_of_its_code(place: str) -> None:
     """What the API or a contact says stays inside of its block of code."""
     fields: dict[str, Any] = {place: HOSTILE}
     if place == "excerpt":
-        failure = Failure(Reason.RESPONSE_NOT_JSON, "The answer is not JSON.", excerpt=HOSTILE)
+        failure = Failure(Reason.RESPONSE_NOT_JSON, "The response is not JSON.", excerpt=HOSTILE)
         fields = {"failure": failure, "output": ""}
     page = page_of(**fields)
     assert HOSTILE in page
@@ -91,7 +91,7 @@ def test_long_answers_are_cut() -> None:
 
 def test_phases_and_retry() -> None:
     """The phase that failed is marked, and it is said whether a campaign would have tried again."""
-    failure = Failure(Reason.TIMEOUT, "There was no whole answer.")
+    failure = Failure(Reason.TIMEOUT, "There was no whole response.")
     facts = {
         "failure": failure,
         "status": None,

@@ -1,4 +1,4 @@
-"""What `keep=` leaves of an answer, and which paths it takes."""
+"""What `keep=` leaves of a response, and which paths it takes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_digits(number: str) -> None:
 
 
 def test_nothing_named() -> None:
-    """Without paths an answer stays as it was received."""
+    """Without paths a response stays as it was received."""
     text = ' {"a" : 1,\n"a": 2} '
     assert kept(text, keep_paths([])) == text
 
@@ -78,7 +78,7 @@ def test_nothing_named() -> None:
     "deep", ['{"a":' * MAX_DEPTH + "1.10" + "}" * MAX_DEPTH, "[" * MAX_DEPTH + "]" * MAX_DEPTH]
 )
 def test_as_deep_as_an_answer_may_be(deep: str) -> None:
-    """An answer as deep as one may be is limited like another."""
+    """A response as deep as one may be is limited like another."""
     assert kept(deep, keep_paths(["a"])) == deep
     assert kept(deep, keep_paths([".".join("a" * MAX_DEPTH)])) == deep
 
@@ -94,7 +94,7 @@ paths = st.lists(st.lists(names, min_size=1, max_size=3).map(".".join), min_size
 
 @given(st.lists(values, max_size=3) | st.dictionaries(names, values, max_size=4), paths)
 def test_what_a_template_reads_is_there(value: Any, keep: list[str]) -> None:
-    """Whatever a path reads of an answer, it reads of what is kept; and nothing is there that was not."""
+    """Whatever a path reads of a response, it reads of what is kept; and nothing is there that was not."""
     limited = from_json(kept(to_json(value), keep_paths(keep)))
     for path in keep:
         assert _at(limited, path.split(".")) == _at(value, path.split("."))

@@ -76,7 +76,7 @@ def test_statuses(method: str) -> None:
 
 @pytest.mark.parametrize("method", OTHER)
 def test_status_of_post(method: str) -> None:
-    """A POST that was answered is never sent again, whatever the answer."""
+    """A POST that was answered is never sent again, whatever the response."""
     codes = range(100, 600)
     assert not any(
         status(code, method=method, sent=sent, retry_after="1") for code in codes for sent in (True, False)

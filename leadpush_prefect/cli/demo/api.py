@@ -58,7 +58,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What is sent back, after `delay` seconds."""
 
     status: int
@@ -71,9 +71,9 @@ class BadRequest(Exception):
     """The request is not HTTP, or not what the API knows."""
 
 
-def error(status: int, message: str) -> Answer:
-    """An answer that says what is wrong."""
-    return Answer(status, json.dumps({"error": message}, ensure_ascii=False))
+def error(status: int, message: str) -> Response:
+    """A response that says what is wrong."""
+    return Response(status, json.dumps({"error": message}, ensure_ascii=False))
 
 
 class Api:
@@ -87,32 +87,32 @@ class Api:
         """Begin to count anew."""
         self.counts = {"profile": Counter(), "offers": Counter(), "other": Counter()}
 
-    def answer(self, request: Request) -> Answer:
+    def response(self, request: Request) -> Response:
         """Route a request, and count it at its arrival, so that a slow one counts before it is answered."""
         path, _, query = request.target.partition("?")
         match request.method, path.split("/"):
             case "GET", ["", "_count"]:
-                return Answer(200, json.dumps(self.totals()))
+                return Response(200, json.dumps(self.totals()))
             case "POST", ["", "_reset"]:
                 self.reset()
-                return Answer(200, "{}")
+                return Response(200, "{}")
             case "GET", ["", "v1", "customers", segment, "profile"]:
                 return self.counted("profile", profile(segment, request.headers.get("authorization", "")))
             case "POST", ["", "v1", "customers", segment, "offers"]:
                 return self.counted("offers", offers(segment, query, request.body))
         return self.counted("other", error(404, "there is no such route"))
 
-    def counted(self, route: str, answer: Answer) -> Answer:
-        """Count an answer by its status, or as slow."""
-        self.counts[route]["slow" if answer.delay else str(answer.status)] += 1
-        return answer
+    def counted(self, route: str, response: Response) -> Response:
+        """Count a response by its status, or as slow."""
+        self.counts[route]["slow" if response.delay else str(response.status)] += 1
+        return response
 
     def totals(self) -> dict[str, Any]:
         """The counts by route and status, and their sum."""
         return {**self.counts, "total": sum(counter.total() for counter in self.counts.values())}
 
 
-def profile(segment: str, authorization: str) -> Answer:
+def profile(segment: str, authorization: str) -> Response:
     """`GET /v1/customers/{email}/profile`"""
     if authorization != f"Bearer {API_KEY}":
         return error(401, "the API key is missing or wrong")
@@ -127,11 +127,13 @@ def profile(segment: str, authorization: str) -> Answer:
     if behaviour == "broken":
         return error(500, "the database is on fire")
     if behaviour == "html":
-        return Answer(200, "<!doctype html><title>Down for maintenance</title>", "text/html; charset=utf-8")
-    return Answer(200, profile_json(customer_of(contact)), delay=SLOW_SECONDS if behaviour == "slow" else 0.0)
+        return Response(200, "<!doctype html><title>Down for maintenance</title>", "text/html; charset=utf-8")
+    return Response(
+        200, profile_json(customer_of(contact)), delay=SLOW_SECONDS if behaviour == "slow" else 0.0
+    )
 
 
-def offers(segment: str, query: str, body: bytes) -> Answer:
+def offers(segment: str, query: str, body: bytes) -> Response:
     """`POST /v1/customers/{customer_id}/offers`"""
     try:
         customer = find_customer(decode_segment(segment))
@@ -141,7 +143,7 @@ def offers(segment: str, query: str, body: bytes) -> Answer:
         compare(parse_body(body), known_of(customer))
     except BadRequest as problem:
         return error(400, str(problem))
-    return Answer(200, offers_json(customer))
+    return Response(200, offers_json(customer))
 
 
 def decode_segment(segment: str) -> str:
@@ -249,7 +251,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, api: Api) -> None:
         self.api = api
         self.buffer = bytearray()
-        self.pending: asyncio.TimerHandle | None = None  # the slow answer that is under way
+        self.pending: asyncio.TimerHandle | None = None  # the slow response that is under way
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -263,7 +265,7 @@ class Connection(asyncio.Protocol):
         self.work()
 
     def work(self) -> None:
-        """Answer whatever is whole in the buffer, unless an answer is still to come."""
+        """Answer whatever is whole in the buffer, unless a response is still to come."""
         try:
             while not self.pending and (request := take_request(self.buffer)):
                 self.serve(request)
@@ -272,25 +274,25 @@ class Connection(asyncio.Protocol):
 
     def serve(self, request: Request) -> None:
         """Answer one request, now or later."""
-        answer = self.api.answer(request)
-        if answer.delay:
+        response = self.api.response(request)
+        if response.delay:
             loop = asyncio.get_running_loop()
-            self.pending = loop.call_later(answer.delay, self.send_late, answer, request.keep_alive)
+            self.pending = loop.call_later(response.delay, self.send_late, response, request.keep_alive)
         else:
-            self.send(answer, keep_alive=request.keep_alive)
+            self.send(response, keep_alive=request.keep_alive)
 
-    def send_late(self, answer: Answer, keep_alive: bool) -> None:
-        """Send a slow answer, and go on with what has arrived meanwhile."""
+    def send_late(self, response: Response, keep_alive: bool) -> None:
+        """Send a slow response, and go on with what has arrived meanwhile."""
         self.pending = None
-        self.send(answer, keep_alive=keep_alive)
+        self.send(response, keep_alive=keep_alive)
         self.work()
 
-    def send(self, answer: Answer, *, keep_alive: bool) -> None:
-        """Write one answer."""
-        body = answer.body.encode()
+    def send(self, response: Response, *, keep_alive: bool) -> None:
+        """Write one response."""
+        body = response.body.encode()
         head = (
-            f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"
-            f"Content-Type: {answer.content_type}\r\nContent-Length: {len(body)}\r\n"
+            f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n"
+            f"Content-Type: {response.content_type}\r\nContent-Length: {len(body)}\r\n"
             f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n"
         )
         self.transport.write(head.encode() + body)

@@ -16,7 +16,7 @@ __all__ = ["BEHAVIOUR", "Customer", "customer_of", "find_customer", "offers_json
 
 VALID_UNTIL = "2026-12-31"
 
-# How the profile route treats a few customers; whoever is not here gets an answer.
+# How the profile route treats a few customers; whoever is not here gets a response.
 BEHAVIOUR = {
     "gone@example.com": "missing",
     "broken@example.com": "broken",
@@ -111,7 +111,7 @@ def find_customer(customer_id: str) -> Customer | None:
 
 
 def profile_json(customer: Customer) -> str:
-    """The answer of the profile route."""
+    """The response of the profile route."""
     return (
         f'{{"customer_id":{_json(customer.customer_id)},"email":{_json(customer.contact["email"])},'
         f'"plan":"{customer.plan}","loyalty":{{"points":{customer.points},"tier":"{customer.tier}"}},'
@@ -120,7 +120,7 @@ def profile_json(customer: Customer) -> str:
 
 
 def offers_json(customer: Customer) -> str:
-    """The answer of the offers route."""
+    """The response of the offers route."""
     items = ",".join(
         f'{{"name":{_json(offer.name)},"price":{offer.price},'
         f'"currency":"{offer.currency}","code":"{offer.code}"}}'

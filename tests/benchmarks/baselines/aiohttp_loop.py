@@ -1,4 +1,4 @@
-"""aiohttp on uvloop, and nothing else: each answer is read, and nothing is done with it.
+"""aiohttp on uvloop, and nothing else: each response is read, and nothing is done with it.
 
 A new URL per request, as a campaign must have.
 """
@@ -39,5 +39,5 @@ async def _get_all(session: aiohttp.ClientSession, url: str, contacts: int) -> N
 async def _get(session: aiohttp.ClientSession, url: str, numbers: range) -> None:
     for number in numbers:
         address = yarl.URL(f"{url}/customers/user{number}%40example.com", encoded=True)
-        async with session.get(address) as answer:
-            await answer.read()
+        async with session.get(address) as response:
+            await response.read()

@@ -37,5 +37,5 @@ async def _get_all(clients: list[httpx.AsyncClient], url: str, contacts: int) ->
 
 async def _get(client: httpx.AsyncClient, url: str, numbers: range) -> None:
     for number in numbers:
-        answer = await client.get(f"{url}/customers/user{number}%40example.com")
-        assert answer.status_code == 200
+        response = await client.get(f"{url}/customers/user{number}%40example.com")
+        assert response.status_code == 200

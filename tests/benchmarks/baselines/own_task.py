@@ -1,4 +1,4 @@
-"""A task as one writes it by hand: a shared httpx client, the answer's status and JSON; called for one contact."""
+"""A task as one writes it by hand: a shared httpx client, the response's status and JSON; called for one contact."""
 
 from __future__ import annotations
 

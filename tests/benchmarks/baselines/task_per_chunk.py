@@ -31,10 +31,10 @@ async def fetch_chunk(url: str, contacts: list[dict[str, str]], at_once: int) ->
 
         async def message(contact: dict[str, str]) -> str:
             async with free:
-                answer = await client.get(f"{url}/customers/{contact['email']}")
-                profile = answer.raise_for_status().json()
-                answer = await client.get(f"{url}/offers/{profile['customer_id']}")
-                offer = answer.raise_for_status().json()
+                response = await client.get(f"{url}/customers/{contact['email']}")
+                profile = response.raise_for_status().json()
+                response = await client.get(f"{url}/offers/{profile['customer_id']}")
+                offer = response.raise_for_status().json()
             return f"Hi {contact['first_name']}, your {profile['plan']} plan: {offer['city']}"
 
         return await asyncio.gather(*(message(contact) for contact in contacts))

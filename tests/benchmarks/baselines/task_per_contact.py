@@ -23,14 +23,14 @@ client = httpx.Client(limits=httpx.Limits(max_connections=CONCURRENCY, max_keepa
 
 @task(retries=3, cache_policy=NO_CACHE)
 def fetch_profile(url: str, contact: dict[str, str]) -> Any:
-    answer = client.get(f"{url}/customers/{contact['email']}")
-    return answer.raise_for_status().json()
+    response = client.get(f"{url}/customers/{contact['email']}")
+    return response.raise_for_status().json()
 
 
 @task(retries=3, cache_policy=NO_CACHE)
 def fetch_offer(url: str, profile: dict[str, Any]) -> Any:
-    answer = client.get(f"{url}/offers/{profile['customer_id']}")
-    return answer.raise_for_status().json()
+    response = client.get(f"{url}/offers/{profile['customer_id']}")
+    return response.raise_for_status().json()
 
 
 @task(cache_policy=NO_CACHE)
