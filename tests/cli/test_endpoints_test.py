@@ -106,7 +106,7 @@ PAGE = b"<p>Not here.</p>" * 6_250
 
 
 @pytest.mark.parametrize(
-    ("answer", "shown", "size"),
+    ("response", "shown", "size"),
     [
         (HEAD + b"Content-Length: 16\r\n\r\n" + PAGE[:16], " ms, 16 bytes.", (16, 16)),
         (HEAD + b"Content-Length: 100000\r\n\r\n" + PAGE, " ms, 100,000 bytes.", (100_000, 4_096)),

@@ -121,11 +121,11 @@ def test_a_line_every_few_seconds(
     api: RawServer, behaviour: Api, acme: Workspace, lines: Lines, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Contacts done, failures, rate; then the end. Nothing of a single contact, and no thread is left."""
-    behaviour.broken = {3, 7}
+    behaviour.broken = set(range(40))  # whichever come first: one of four connections may be slow
 
     def meanwhile() -> None:
         line = lines.wait_for("12")
-        assert (line[2], line[3]) == ("36", "2"), "those that are not subscribed are not waited for"
+        assert (line[2], line[3]) == ("36", "12"), "those that are not subscribed are not waited for"
         assert threads() == ["leadpush-progress"]
         api.call(behaviour.let_go.set)
 

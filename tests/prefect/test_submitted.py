@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prefect import State, task
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectDistributedFuture, PrefectFuture
 from prefect.states import Failed
 
 from leadpush_prefect import Audience, CampaignRun, RunIncomplete, StepRefused, Workspace, render_template
 from leadpush_prefect.errors import Reason
 from tests.support.flows import run_flow
+from tests.support.waiting import eventually
 
 TEXT = "ana@example.com is unlucky"
 
@@ -47,7 +52,15 @@ def from_server(kind: Any) -> PrefectFuture[Any]:
     state: State[Any] = kind(return_state=True)
     task_run_id = state.state_details.task_run_id
     assert task_run_id is not None
+    eventually(lambda: has_ended(task_run_id))  # events tell the server of it, and take their time
     return PrefectDistributedFuture(task_run_id)
+
+
+def has_ended(task_run_id: UUID) -> bool:
+    with get_client(sync_client=True) as client, suppress(ObjectNotFound):
+        state = client.read_task_run(task_run_id).state
+        return state is not None and state.is_final()
+    return False
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ def test_it_did_happen(left: Left) -> None:
     ):
         assert word in places["output.txt"], word
     shown = (left.folder / "locals.txt").read_bytes()
-    for local in (b"context = CampaignContext(", b"target = PreparedEndpoint("):
+    for local in (b"context = CampaignContext(", b"endpoint=PreparedEndpoint("):
         assert local in shown, local
 
 
