@@ -50,6 +50,8 @@ class Batch:
         ```
     """
 
+    __module__ = "leadpush_prefect"  # for what is pickled: so the file may move
+
     run_id: str
     number: int
     size: int

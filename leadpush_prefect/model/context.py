@@ -48,6 +48,7 @@ class CampaignContext:
         {'points': 3}
     """
 
+    __module__ = "leadpush_prefect"  # for what is pickled: so the file may move
     __slots__ = (
         "campaign",
         "contact",
@@ -130,7 +131,13 @@ class CampaignContext:
     def __reduce__(self) -> tuple[Any, ...]:
         plain = dict(self.campaign), dict(self.contact), dict(self.workflow)
         facts = self.simulate, self.nodes, self.origin, self.include_unsubscribed
-        return _rebuild, (self.workspace, *plain, *facts)
+        return CampaignContext._rebuilt, (self.workspace, *plain, *facts)
+
+    @classmethod
+    def _rebuilt(cls, *values: Any) -> CampaignContext:
+        context = cls.__new__(cls)
+        context._fill(*values)
+        return context
 
     @property
     def contact_id(self) -> str:
@@ -238,9 +245,7 @@ def contact_from(row: Mapping[str, Any], *, include_unsubscribed: bool = False) 
 
 
 def _rebuild(*values: Any) -> CampaignContext:
-    context = CampaignContext.__new__(CampaignContext)
-    context._fill(*values)
-    return context
+    return CampaignContext._rebuilt(*values)
 
 
 def workspace_values(workspace: WorkspaceConfig) -> dict[str, Any]:

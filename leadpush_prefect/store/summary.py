@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sqlalchemy import (
@@ -99,6 +99,11 @@ class RunSummary:
     consent: str = ""
     no_answer: int = 0
     withdrawn: int = 0
+
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        # An earlier version has pickled the first fields only.
+        for number, each in enumerate(fields(self)):
+            object.__setattr__(self, each.name, state[number] if number < len(state) else each.default)
 
 
 def summarize(database: Engine, run: RunRecord) -> RunSummary:

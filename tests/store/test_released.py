@@ -32,7 +32,7 @@ PROFILES = {
 MESSAGES = {"1": "Hi Ana: pro", "2": "Hi Bo: free", "3": "Hi Cy: pro", "5": "Hi Ed: 😀", "6": "Hi Fi: free"}
 
 
-@pytest.fixture(params=["0.1.0"])
+@pytest.fixture(params=["0.1.0", "version-2"])
 def version(request: pytest.FixtureRequest, url: str, block: str, tmp_path: Path) -> Iterator[str]:
     """The database of a workspace, as the released version left it."""
     version: str = request.param

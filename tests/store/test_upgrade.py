@@ -23,7 +23,7 @@ from tests.support.store import imported_to_open, load_released, open_late
 VIEWS = ["leadpush_failures", "leadpush_outcomes", "leadpush_runs", "leadpush_steps"]
 
 
-@pytest.fixture(params=["new", "0.1.0"])
+@pytest.fixture(params=["new", "0.1.0", "version-2"])
 def upgraded(request: pytest.FixtureRequest, url: str) -> Engine:
     """A database of the newest version: a new one, and that of each release."""
     if request.param != "new":
