@@ -24,6 +24,7 @@ from leadpush_prefect.endpoints.mock import Mock
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.model.config import HasConfig, WorkspaceConfig
 from leadpush_prefect.model.context import CampaignContext
+from leadpush_prefect.model.outcome import Status
 from leadpush_prefect.model.step import Step, StepOptions
 from leadpush_prefect.runs.log import run_logger
 from leadpush_prefect.runs.open_runs import OpenRun, open_run
@@ -174,10 +175,10 @@ def _say_mock_is_ignored(step: Step) -> None:
 
 
 def _log_counts(batch: Batch, step: Step, counts: Counts) -> None:
-    parts = (
-        ", ".join(f"{count:,} {code}" for code, count in sorted(counts.items())) or "nothing was left to do"
-    )
-    run_logger().info("Step %s, batch %s: %s.", step.node, batch.number, parts)
+    words = {str(Status.FETCHED): "done"}  # a message is not fetched
+    parts = [f"{count:,} {words.get(code, code)}" for code, count in sorted(counts.items())]
+    shown = ", ".join(parts) or "nothing was left to do"
+    run_logger().info("Step %s, batch %s: %s.", step.node, batch.number, shown)
 
 
 def run_name(parameters: dict[str, Any]) -> str:
