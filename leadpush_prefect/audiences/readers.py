@@ -29,15 +29,10 @@ __all__ = ["read_contacts", "read_csv", "read_jsonl", "read_rows", "usable"]
 
 SHOWN = 10  # invalid rows in one message
 
-
-SHOWN_COLUMNS = 20
-
-
 MAX_ROW_LENGTH = 10_000_000
 """So many characters (bytes, of JSONL) a row may have: more than any contact, and less than a machine's memory."""
 
-
-SKIPPED = 1_000_000
+SKIPPED = 1_000_000  # characters that are read at once of a row that is too long
 
 
 def read_csv(

@@ -36,8 +36,6 @@ from leadpush_prefect.text.display import shortened, visible
 
 __all__ = ["CampaignRun", "current_run"]
 
-SHOWN_INVALID_ROWS = 10
-
 SETTLE_SECONDS = 3.0
 """So long the report of a run that was stopped waits for its batches to store what has come."""
 

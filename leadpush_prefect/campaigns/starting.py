@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from leadpush_prefect.audiences.readers import usable
 from leadpush_prefect.blocks import Audience
-from leadpush_prefect.campaigns.consent_again import consent_again
+from leadpush_prefect.campaigns.consent_recheck import recheck_consent
 from leadpush_prefect.errors import BlockInvalid, LeadpushError
 from leadpush_prefect.model.config import WorkspaceConfig
 from leadpush_prefect.model.consent_columns import ConsentColumns
@@ -122,7 +122,7 @@ def _taken(
     if record.batches:
         if options.include_unsubscribed:
             return record
-        return consent_again(database, record, options.audience, contacts, columns, options.refresh_consent)
+        return recheck_consent(database, record, options.audience, contacts, columns, options.refresh_consent)
     if options.limit:
         rest = () if options.audience.is_read_once else rows
         contacts = _first(contacts, options.limit, rest, columns)

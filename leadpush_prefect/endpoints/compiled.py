@@ -316,9 +316,6 @@ def _refuse_url(message: str) -> Never:
     raise TemplateFailed(Reason.TEMPLATE_INVALID, message, "url")
 
 
-"""What no header may hold: CR, LF and NUL end it, and aiohttp, as servers do, refuses the others."""
-
-
 def check_header(field: str, value: str) -> str:
     """The value of a header, if it can be sent as it stands.
 

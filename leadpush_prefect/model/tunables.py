@@ -1,4 +1,4 @@
-"""What an operator may set, with its defaults: plain values, which the rooms are given."""
+"""What an operator may set, with its defaults: plain values, given as arguments to what uses them."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from leadpush_prefect.blocks import ApiEndpoint
 from leadpush_prefect.blocks.loading import load_block
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.reports.campaign import ContactFailure, campaign_report, contact_failures
-from leadpush_prefect.reports.page import Links, campaign_page
+from leadpush_prefect.reports.campaign_page import Links, campaign_page
 from leadpush_prefect.runs.open_runs import OpenRun
 from leadpush_prefect.store.examples import first_failures
 from leadpush_prefect.store.exports import iter_failures

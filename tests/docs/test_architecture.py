@@ -1,4 +1,4 @@
-"""docs/architecture.md, the contracts of the linter and the tree name the same rooms, in the same order."""
+"""docs/architecture.md, the contracts of the linter and the tree name the same packages, in the same order."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def layers() -> dict[str, Any]:
     return contract
 
 
-def rooms_of_the_contract() -> list[str]:
-    """From the top; an optional room stands in parentheses there."""
-    return [room.strip() for layer in layers()["layers"] for room in layer.split("|")]
+def packages_of_the_contract() -> list[str]:
+    """From the top; an optional package stands in parentheses there."""
+    return [package.strip() for layer in layers()["layers"] for package in layer.split("|")]
 
 
-def rooms_of_the_page() -> list[str]:
+def packages_of_the_page() -> list[str]:
     """In the order of its table."""
-    return re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)
+    return re.findall(r"^\| \d+ \| `(\w+)` \|", PAGE, re.MULTILINE)
 
 
-def rooms_of_the_tree() -> set[str]:
+def packages_of_the_tree() -> set[str]:
     """Packages and modules right under the package."""
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
@@ -43,16 +43,28 @@ def rooms_of_the_tree() -> set[str]:
 
 
 def test_the_page_lists_the_layers() -> None:
-    """The table names the rooms of the contract, from the top."""
-    assert [room.strip("()") for room in rooms_of_the_contract()] == rooms_of_the_page()
+    """The table names the packages of the contract, from the top."""
+    assert [package.strip("()") for package in packages_of_the_contract()] == packages_of_the_page()
 
 
-def test_each_room_is_on_the_page() -> None:
-    """No room of the tree is missing, and none is listed that does not exist, but for an optional one."""
-    tree = rooms_of_the_tree() - {*layers()["exhaustive_ignores"]}
-    optional = {room.strip("()") for room in rooms_of_the_contract() if room.startswith("(")}
-    assert tree - {*rooms_of_the_page()} == set()
-    assert {*rooms_of_the_page()} - tree - optional == set()
+def test_the_page_numbers_the_layers() -> None:
+    """Packages of one layer have one number, and a layer above has a higher one."""
+    of_page = {
+        name: int(number) for number, name in re.findall(r"^\| (\d+) \| `(\w+)` \|", PAGE, re.MULTILINE)
+    }
+    layers_up = enumerate(reversed(layers()["layers"]), 1)
+    of_contract = {
+        package.strip(" ()"): number for number, layer in layers_up for package in layer.split("|")
+    }
+    assert of_contract == of_page
+
+
+def test_each_package_is_on_the_page() -> None:
+    """No package of the tree is missing, and none is listed that does not exist, but for an optional one."""
+    tree = packages_of_the_tree() - {*layers()["exhaustive_ignores"]}
+    optional = {package.strip("()") for package in packages_of_the_contract() if package.startswith("(")}
+    assert tree - {*packages_of_the_page()} == set()
+    assert {*packages_of_the_page()} - tree - optional == set()
 
 
 def test_names_for_older_pickles_are_explained() -> None:

@@ -17,7 +17,7 @@ from leadpush_prefect.cli import output
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.model.context import CampaignContext
 from leadpush_prefect.reports.campaign import ContactFailure, campaign_report, reason_of
-from leadpush_prefect.reports.page import Links, campaign_page
+from leadpush_prefect.reports.campaign_page import Links, campaign_page
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.summary import RunSummary, StepSummary
 from leadpush_prefect.text.display import shell_word, visible

@@ -16,7 +16,7 @@ from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.stored_values import stored_contact
 from leadpush_prefect.store.withdrawals import withdraw, withdraw_unconfirmed
 
-__all__ = ["consent_again"]
+__all__ = ["recheck_consent"]
 
 OLD = timedelta(hours=24)
 """A snapshot's consent counts for so long; then a later execution reads the audience's again."""
@@ -24,7 +24,7 @@ OLD = timedelta(hours=24)
 _OWN_KEYS = {"_id", "uuid", SUBSCRIBED, "attributes"}
 
 
-def consent_again(
+def recheck_consent(
     database: Engine,
     record: RunRecord,
     audience: Audience,
