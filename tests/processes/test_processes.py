@@ -69,7 +69,7 @@ def requests(api: str) -> int:
 def check_ended(process: subprocess.Popen[str], folder: Path, code: int) -> None:
     said = (folder / "stdout").read_text() + (folder / "stderr").read_text()
     assert process.wait(120) == code, said
-    eventually(lambda: not processes_of(process), 15)
+    eventually(lambda: not processes_of(process))
 
 
 def check_quiet(folder: Path) -> None:
@@ -165,7 +165,7 @@ def test_sigterm(
     eventually(lambda: _has(ask, run_id, 2_000))
     process.send_signal(signal.SIGTERM)
     process.wait(60)
-    eventually(lambda: not processes_of(process), 15)
+    eventually(lambda: not processes_of(process))
     assert process.returncode != 0
     assert ask(f"SELECT status, holder FROM leadpush_run WHERE run_id = '{run_id}'") == [("stopped", "")]
     assert stored(ask, run_id) < 3 * MANY
@@ -195,7 +195,7 @@ def test_cancel(
         cancelling = {"state": {"type": "CANCELLING"}, "force": True}
         prefect.post(f"/flow_runs/{run['id']}/set_state", json=cancelling).raise_for_status()
         eventually(lambda: prefect.get(f"/flow_runs/{run['id']}").json()["state"]["type"] == "CANCELLED")
-    eventually(lambda: not [left for left in processes_of(served) if not _serves(left.cmdline())], 15)
+    eventually(lambda: not [left for left in processes_of(served) if not _serves(left.cmdline())])
     assert [("stopped", "")] == ask("SELECT status, holder FROM leadpush_run WHERE run_id = 'cancelled'")
     assert stored(ask, "cancelled") < 3 * MANY
     sent = requests(api)
