@@ -36,6 +36,11 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker more than there are cores: tests wait for servers and processes, some of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """Prefect's own server on a database of its own, one for all tests of a process."""

@@ -148,6 +148,7 @@ def event_names(client: SyncPrefectClient, run_id: Any) -> list[str]:
     return [event["event"] for event in found.json()["events"]]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_cancel_then_retry(client: SyncPrefectClient, tmp_path: Path, home: Path) -> None:
     """Requests stop, what had come is stored and reported, nobody holds the run; Retry fetches what is missing."""
@@ -177,6 +178,7 @@ def test_cancel_then_retry(client: SyncPrefectClient, tmp_path: Path, home: Path
         assert report(client)["data"].startswith("# cancelled\\-and\\-retried: Completed\n")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_retry_of_a_run_with_failures(client: SyncPrefectClient, tmp_path: Path, home: Path) -> None:
     """Only the contacts that failed are asked again, and it ends Completed."""

@@ -78,6 +78,7 @@ def check_renewal_reminder(found: DeploymentResponse) -> None:
     assert "CANCEL_NEW" == found.concurrency_options.collision_strategy
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_serve(client: SyncPrefectClient, api: str, tmp_path: Path) -> None:
     """One process serves all campaigns; a run with `limit` and one for a contact's id complete; it ends on SIGTERM."""
@@ -117,6 +118,7 @@ def test_serve(client: SyncPrefectClient, api: str, tmp_path: Path) -> None:
             process.wait(30)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_two_runs_at_once(client: SyncPrefectClient, tmp_path: Path) -> None:
     """While a served campaign runs, the next one is cancelled and sends nothing; the first completes."""
@@ -199,6 +201,7 @@ def _final(client: SyncPrefectClient, run_id: Any) -> Any:
     return state if state and state.is_final() else None
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_deploy_again(client: SyncPrefectClient, tmp_path: Path) -> None:
     """What docs/scheduling.md says of a second deploy: schedules that the file does not name stay as they were."""

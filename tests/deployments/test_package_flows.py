@@ -36,6 +36,7 @@ def test_deployments(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(field.get("description") for field in form.properties.values())
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_served(prefect_server: None, tmp_path: Path) -> None:
     """One process serves both; a run that names a saved endpoint completes as OK, and the list says so."""

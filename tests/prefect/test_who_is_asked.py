@@ -35,6 +35,7 @@ from leadpush_prefect import (
     fetch_api_data,
     render_template,
 )
+from leadpush_prefect.model.contact import ContactRow
 from leadpush_prefect.store.database import open_database, writing
 from leadpush_prefect.store.exports import contact_outcomes
 from leadpush_prefect.store.runs import find_run
@@ -138,8 +139,18 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 
 @each_kind
 @pytest.mark.parametrize("name", ["subscribed", "Subscribed", "SUBSCRIBED", " subscribed", "subscribed "])
+def test_however_the_column_is_written(kind: Kind, name: str, tmp_path: Path) -> None:
+    """The column is found in any case and with blanks around it."""
+    rows = kind(tmp_path, people(name)).rows()
+    assert {row.contact_id for row in rows if isinstance(row, ContactRow) and row.subscribed} == ASKED
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    zip(KINDS, ["subscribed", "Subscribed", "SUBSCRIBED", " subscribed", "subscribed "], strict=True),
+)
 def test_only_who_said_yes(kind: Kind, name: str, acme: Workspace, api: RawServer, tmp_path: Path) -> None:
-    """Who says no, or nothing, is not asked, however the column is written; those who said nothing are counted apart."""
+    """Who says no, or nothing, is not asked; those who said nothing are counted apart."""
     summary = campaign(api, acme)(kind(tmp_path, people(name))).result()
     assert asked(api) == ASKED
     assert (summary.contacts, summary.unsubscribed, summary.no_answer) == (8, 5, 2)
@@ -172,6 +183,16 @@ def test_no_column_on_purpose(kind: Kind, acme: Workspace, api: RawServer, tmp_p
 
 @each_kind
 @pytest.mark.parametrize("name", ["unsubscribed", "is_subscribed", "opt_out", "Do Not Email", "gdprConsent"])
+def test_look_alikes_are_refused(kind: Kind, name: str, tmp_path: Path) -> None:
+    """A column that looks like consent and is not named ends the reading."""
+    with pytest.raises(AudienceInvalid, match="looks like consent"):
+        list(kind(tmp_path, people(name)).rows())
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    zip(KINDS, ["unsubscribed", "is_subscribed", "opt_out", "Do Not Email", "gdprConsent"], strict=True),
+)
 def test_look_alikes_stop_the_run(
     kind: Kind, name: str, acme: Workspace, api: RawServer, tmp_path: Path
 ) -> None:
@@ -255,8 +276,10 @@ def test_none_and_yet_one(acme: Workspace, api: RawServer) -> None:
     assert asked(api) == set()
 
 
-@pytest.mark.parametrize("where", [0, 1, 1_500, 2_499])
-@pytest.mark.parametrize("kind", [as_jsonl, as_leadpush, as_python])
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [(as_jsonl, 0), (as_leadpush, 1), (as_python, 1_500), (as_jsonl, 2_499), (as_leadpush, 1_000)],
+)
 def test_some_rows_have_it(
     kind: Kind, where: int, acme: Workspace, api: RawServer, tmp_path: Path, database: Engine
 ) -> None:
