@@ -31,15 +31,15 @@ SIDE = "tests.benchmarks.ours.one_step"
 
 # The part of a sample is that of its innermost function that stands here, by name and file.
 PARTS = {
-    "render the request": ["render (fetch.py)"],
+    "render the request": ["render (attempt.py)"],
     "write the request": [
         "request_bytes (message.py)",
         "split_url (wire.py)",
-        "AiohttpTransport._exchange (transport.py)",
-        "_exchange (transport.py)",
-        "_head (transport.py)",
-        "Outbox._write (outbox.py)",
-        "Outbox.put (outbox.py)",
+        "AiohttpTransport._exchange (aiohttp_transport.py)",
+        "_exchange (aiohttp_transport.py)",
+        "_head (aiohttp_transport.py)",
+        "Outbox._write (aiohttp_writer.py)",
+        "Outbox.put (aiohttp_writer.py)",
     ],
     "aiohttp's ClientSession": [
         "ClientSession._request (client.py)",
@@ -48,25 +48,25 @@ PARTS = {
     ],
     "connections": ["BaseConnector.connect (connector.py)", "Connection.release (connector.py)"],
     "parse the response": ["ResponseHandler.data_received (client_proto.py)"],
-    "read the body": ["_read_whole (transport.py)", "_read (transport.py)"],
-    "check the JSON": ["read_output (fetch.py)"],
+    "read the body": ["_read_whole (aiohttp_transport.py)", "_read (aiohttp_transport.py)"],
+    "check the JSON": ["read_output (attempt.py)"],
     "deadline": [
         "Deadlines.until (deadlines.py)",
         "_Until.__enter__ (deadlines.py)",
         "_Until.__exit__ (deadlines.py)",
     ],
-    "the transport's rest": ["AiohttpTransport.send (transport.py)"],
+    "the transport's rest": ["AiohttpTransport.send (aiohttp_transport.py)"],
     "engine and event loop": [
         "Thread.run (threading.py)",
-        "Feed.put (engine.py)",
-        "Feed.collect (engine.py)",
+        "Feed.put (lane.py)",
+        "Feed.collect (lane.py)",
     ],
-    "read contacts and outputs": ["pending (outcomes.py)"],
+    "read contacts and outputs": ["pending (pending.py)"],
     "values of a contact": ["_Reads.values (batch_steps.py)"],
     "store outcomes": ["_Writer.write (batch_steps.py)"],
     "the batch's rest": ["fetch_batch (batch_steps.py)"],
-    "snapshot of the audience": ["CampaignRun.start (campaign.py)"],
-    "finish, and counts": ["CampaignRun.finish (campaign.py)", "CampaignRun.summary (campaign.py)"],
+    "snapshot of the audience": ["begin (starting.py)"],
+    "finish, and counts": ["CampaignRun.finish (run.py)", "CampaignRun.summary (run.py)"],
 }
 _PART_OF = {function: part for part, functions in PARTS.items() for function in functions}
 
