@@ -83,7 +83,7 @@ class RunSummary:
         steps: What each step did, in order.
         consent: Which columns of the audience said who may be asked.
         no_answer: How many of the unsubscribed gave no answer.
-        withdrawn: How many were subscribed when the run began, and are no longer: skipped at the steps still to come.
+        withdrawn: How many were subscribed when the run began, and were skipped since they are no longer.
     """
 
     run_id: str
@@ -122,7 +122,8 @@ def summarize(database: Engine, run: RunRecord) -> RunSummary:
             completed = run.reachable - stopped if live else 0
         else:
             completed = _completed(connection, run, live, stops)
-        if run.withdrawn:
+        withdrawn = _count_withdrawn(connection, run, ()) if run.withdrawn else 0
+        if withdrawn:
             completed -= _count_withdrawn(connection, run, live)
     return RunSummary(
         run_id=run.run_id,
@@ -137,7 +138,7 @@ def summarize(database: Engine, run: RunRecord) -> RunSummary:
         steps=tuple(summaries),
         consent=run.consent,
         no_answer=run.no_answer,
-        withdrawn=run.withdrawn,
+        withdrawn=withdrawn,
     )
 
 
@@ -287,7 +288,7 @@ def _completed(
 
 
 def _count_withdrawn(connection: Connection, run: RunRecord, steps: Sequence[StepRecord]) -> int:
-    """Those who have been through all steps, and were skipped at one since they were no longer subscribed."""
+    """Those who were skipped at a step since they were no longer subscribed, and have been through all of `steps`."""
     o = outcome.c
     skipped = o.run == run.key, o.status == SKIPPED, o.code == Reason.NOT_SUBSCRIBED
     through = [_status_too(step.step).is_not(None) for step in steps]

@@ -408,6 +408,17 @@ def test_within_a_day(
     assert f"consent as of {since}" in caplog.text
 
 
+def test_after_the_end(acme: Workspace, api: RawServer, database: Engine) -> None:
+    """Who had been through all steps before is to the end all the same: each contact is counted once."""
+    run = campaign(api, acme, run_id="r")
+    run(Audience.from_contacts(ALL))
+    summary = run(Audience.from_contacts(LATER), refresh_consent=True).result()
+    assert (summary.completed, summary.stopped, summary.withdrawn) == (5, 0, 0)
+    record = find_run(database, "r")
+    assert record
+    assert record.withdrawn == 3
+
+
 def test_a_refresh_that_fails(acme: Workspace, api: RawServer, database: Engine) -> None:
     """An audience that breaks off changes nothing: who was no longer subscribed is not asked by the next execution."""
     run = half_done(api, acme, ALL)
