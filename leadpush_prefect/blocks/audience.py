@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Audience"]
 
+CSV, JSON_LINES = ".csv", (".jsonl", ".ndjson")
+
 LOOKED_AT = 1000
 """Of so many rows `problems()` sees what they say of consent."""
 
@@ -235,7 +237,7 @@ class Audience(CheckedBlock, Block):
         if self.path and (self.query or self.connector):
             yield Problem("error", "path", "There is a file and a query.", "Leave one of them out.")
         elif self.path:
-            if Path(self.path).suffix.lower() not in (".csv", ".jsonl", ".ndjson"):
+            if self._ending() not in (CSV, *JSON_LINES):
                 yield Problem("error", "path", "It is neither .csv nor .jsonl.", "Give a CSV or JSONL file.")
         elif self.query and not self.connector:
             yield Problem("error", "connector", "It is empty.", "Name the SqlAlchemyConnector block to ask.")
@@ -243,6 +245,9 @@ class Audience(CheckedBlock, Block):
             yield Problem("error", "query", "It is empty.", "Write the SQL whose rows are the contacts.")
         elif not self.query:
             yield Problem("error", "path", "It has no source.", "Give a file, or a database and a query.")
+
+    def _ending(self) -> str:
+        return Path(self.path).suffix.lower()
 
     def consent_columns(self, *, refuse: bool = True) -> ConsentColumns:
         """The columns that say who may be asked, for one reading of the audience.
@@ -271,7 +276,7 @@ class Audience(CheckedBlock, Block):
 
             connector = self._connector or self._load_connector()
             return read_query(connector, self.query, id=self.id_column, consent=consent)
-        read = readers.read_csv if Path(self.path).suffix.lower() == ".csv" else readers.read_jsonl
+        read = readers.read_csv if self._ending() == CSV else readers.read_jsonl
         return read(self.path, id=self.id_column, consent=consent)
 
     @property

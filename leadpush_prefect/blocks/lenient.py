@@ -20,6 +20,7 @@ from leadpush_prefect.text.json_text import from_json, to_json
 __all__ = [
     "anything",
     "block_of_any_json",
+    "in_clear",
     "integer",
     "mapping",
     "number",
@@ -193,16 +194,16 @@ def block_of_any_json(
         if value is None or value is PydanticUndefined:
             continue
         try:
-            usable[name] = _entries(name, readers[name](_plain(value)), problems)
+            usable[name] = _entries(name, readers[name](in_clear(value)), problems)
         except Unusable as wanted:
             problems.append(_unusable(name, value, wanted))
     return usable, problems
 
 
-def _plain(value: Any) -> Any:
-    """A secret as it is: this is only about its type."""
+def in_clear(value: Any) -> Any:
+    """A secret as it is; anything else is so already."""
     if hasattr(value, "get_secret_value"):
-        return _plain(value.get_secret_value())
+        return in_clear(value.get_secret_value())
     return value
 
 
@@ -212,7 +213,7 @@ def _entries(name: str, value: Any, problems: list[Problem]) -> Any:
     read: dict[str, Any] = {}
     for key, entry in value.items():
         try:
-            read[key] = entry.item(_plain(entry.value)) if isinstance(entry, _Entry) else entry
+            read[key] = entry.item(in_clear(entry.value)) if isinstance(entry, _Entry) else entry
         except Unusable as wanted:
             problems.append(_unusable(f"{name}.{key}", entry.value, wanted))
     return read
@@ -220,7 +221,7 @@ def _entries(name: str, value: Any, problems: list[Problem]) -> Any:
 
 def _unusable(field: str, value: Any, wanted: Unusable) -> Problem:
     return Problem(
-        "error", field, f"It is {_kind(_plain(value))}, and must be {wanted}.", f"Give it as {wanted}."
+        "error", field, f"It is {_kind(in_clear(value))}, and must be {wanted}.", f"Give it as {wanted}."
     )
 
 

@@ -62,8 +62,8 @@ class Batch:
         """The contacts whose workflow goes on, with their outputs so far: subscribed, and stopped by no
         failure.
 
-        They are streamed, in order. What `store` is given meanwhile is written in pieces, at the latest when
-        the next contact is asked for a second after the last piece, and all of it when the iteration ends, in
+        They are streamed, in order. What `store` is given meanwhile is written in chunks, at the latest when
+        the next contact is asked for a second after the last chunk, and all of it when the iteration ends, in
         whatever way. A contact for which nothing was stored in the end counts as skipped.
 
         Raises:
@@ -72,8 +72,8 @@ class Batch:
         run = open_run(self.run_id, self.workspace)
         stores, read = Stores(self.number, run), 0
         try:
-            for piece in active(run.database, run.record, batch_range(run.record, self.number)):
-                for contact in piece:
+            for chunk in active(run.database, run.record, batch_range(run.record, self.number)):
+                for contact in chunk:
                     stores.write_if_due()
                     run.check_not_stopped()
                     read += 1

@@ -1,4 +1,4 @@
-"""A step for each contact of a batch: a stream from the database in pieces through the dispatcher, and back."""
+"""A step for each contact of a batch: a stream from the database in chunks through the dispatcher, and back."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class _BatchFetch:
         self.writer = _Writer(run, fetch.step, number, _health(run, batch, fetch.endpoint.name))
         self.chunk_size = run.tunables.chunk_size
         numbers = batch_range(run.record, batch.number)
-        self.pieces = pending(run.database, run.record, number, numbers, self.chunk_size)
+        self.chunks = pending(run.database, run.record, number, numbers, self.chunk_size)
         self.turns = run.turns(fetch.step.node)
         self.ahead = run.tunables.unwritten - self.chunk_size + fetch.endpoint.endpoint.config.max_concurrency
         self.feed = dispatcher().feed(fetch.endpoint, groups=(batch.run_id, owner))
@@ -91,8 +91,8 @@ class _BatchFetch:
         """Read and send for one turn, and say whether there may be more contacts when it is over."""
         with self.turns:
             self.run.check_not_stopped()
-            for piece in self.pieces:
-                self.send(piece)
+            for chunk in self.chunks:
+                self.send(chunk)
                 self.collect(wait=False)
                 while self.feed.outstanding + len(self.writer.rows) > self.ahead and not self.turns.is_over():
                     self.collect()
@@ -100,14 +100,14 @@ class _BatchFetch:
                     return True
         return False
 
-    def send(self, piece: list[PendingContact]) -> None:
+    def send(self, chunk: list[PendingContact]) -> None:
         """Give the dispatcher what is to be sent."""
-        self.feed.put(self.calls(piece))
+        self.feed.put(self.calls(chunk))
 
-    def calls(self, piece: list[PendingContact]) -> Iterator[tuple[int, Call]]:
+    def calls(self, chunk: list[PendingContact]) -> Iterator[tuple[int, Call]]:
         """Give the contacts that need a request; the outcomes of the others are the writer's at once."""
         fetch, condition, simulate = self.fetch, self.condition, self.run.record.simulate
-        for contact in piece:
+        for contact in chunk:
             if contact.is_withdrawn:
                 self.writer.add([(contact.number, WITHDRAWN)])
                 continue
@@ -119,7 +119,7 @@ class _BatchFetch:
                 self.writer.add([(contact.number, outcome)])
 
     def collect(self, *, wait: bool = True) -> None:
-        """Take what has come, and write it if it is a piece, or the time has come."""
+        """Take what has come, and write it if it is a chunk, or the time has come."""
         writer, feed = self.writer, self.feed
         writer.add(feed.collect(self.chunk_size - len(writer.rows), writer.seconds_left() if wait else 0))
         if len(writer.rows) >= self.chunk_size or not writer.seconds_left():
@@ -159,9 +159,9 @@ def render_batch(run: OpenRun, batch: Batch, template: Message, step: Step, owne
     reads = _Reads(run, step, (message.paths, condition.paths if condition else ()))
     writer = _Writer(run, step, number)
     numbers = batch_range(run.record, batch.number)
-    for piece in pending(run.database, run.record, number, numbers, run.tunables.chunk_size):
+    for chunk in pending(run.database, run.record, number, numbers, run.tunables.chunk_size):
         run.check_not_stopped()
-        for contact in piece:
+        for contact in chunk:
             writer.add([(contact.number, _rendered(contact, reads, step, condition, message, is_text))])
         writer.write()
     return writer.counts
@@ -219,7 +219,7 @@ class _Reads:
 
 
 class _Writer:
-    """Outcomes on their way to the database: written in pieces, and a second after the last ones at the
+    """Outcomes on their way to the database: written in chunks, and a second after the last ones at the
     latest."""
 
     def __init__(self, run: OpenRun, step: Step, number: int, health: EndpointHealth | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What tasks of the flow's own store, in pieces, and for whom they stored nothing."""
+"""What tasks of the flow's own store, in chunks, and for whom they stored nothing."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def skip_unstored(run: OpenRun) -> None:
     read = _read_batches(run)
     for node, batch, _ in unreached(database, record):
         if node in stores and batch in read:
-            for piece in pending(
+            for chunk in pending(
                 database, record, stores[node], batch_range(record, batch), run.tunables.unwritten
             ):
                 skipped = [
                     (contact.number, WITHDRAWN if contact.is_withdrawn else Outcome(Status.SKIPPED))
-                    for contact in piece
+                    for contact in chunk
                 ]
                 write_outcomes(database, record.key, stores[node], skipped, record.execution)
 
@@ -92,7 +92,7 @@ class Origin:
 
 
 class Stores:
-    """What `store` was given during one iteration of `contexts`, so that it is written in pieces."""
+    """What `store` was given during one iteration of `contexts`, so that it is written in chunks."""
 
     def __init__(self, batch: int, run: OpenRun) -> None:
         self.batch = batch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from leadpush_prefect.text.display import visible
+from leadpush_prefect.text.display import visible, visible_json
 from leadpush_prefect.text.json_text import to_json
 
 __all__ = ["cut", "print_error", "print_json", "print_table", "say", "stdout"]
@@ -26,11 +25,7 @@ CELL_LENGTH = 500  # folded into a narrow column it is some fifty lines
 
 def print_json(value: Any) -> None:
     """JSON on standard output, and nothing else."""
-    # A terminal obeys DEL and the controls above it too, which JSON need not escape; the value stays the same.
-    sys.stdout.write(_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", to_json(value)) + "\n")
-
-
-_UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+    sys.stdout.write(visible_json(to_json(value)) + "\n")
 
 
 def say(*parts: str | tuple[str, str], wrap: bool = False) -> None:

@@ -21,6 +21,7 @@ from leadpush_prefect.definitions.references import SECRETS, Keys, Reference, re
 from leadpush_prefect.definitions.values import default_values, is_same, stored_values
 from leadpush_prefect.errors import Problem
 from leadpush_prefect.text.json_text import to_json
+from leadpush_prefect.text.projection import value_at
 
 __all__ = ["ExportedBlock", "export_blocks"]
 
@@ -106,7 +107,7 @@ def _resolved(
     def value_of(keys: Keys, reference: Reference) -> Any:
         if keys[0] != SECRETS and reference.name in environment:
             return environment[reference.name]
-        return _at(saved, keys)
+        return value_at(saved, keys)
 
     return stored_values(kind, replaced(dict(fields), value_of))
 
@@ -119,20 +120,8 @@ def _kept(
     return {
         keys: reference
         for keys, reference in found.items()
-        if _at(saved, keys) is not None and is_same(_at(says, keys), _at(saved, keys))
+        if value_at(saved, keys) is not None and is_same(value_at(says, keys), value_at(saved, keys))
     }
-
-
-def _at(values: Any, keys: Keys) -> Any:
-    """The value that stands somewhere; None where there is nothing."""
-    for key in keys:
-        if isinstance(values, dict) and key in values:
-            values = values[key]
-        elif isinstance(values, list) and key.isdecimal() and int(key) < len(values):
-            values = values[int(key)]
-        else:
-            return None
-    return values
 
 
 def _secret_references(

@@ -7,6 +7,7 @@ from typing import Any
 
 from prefect.blocks.core import Block
 
+from leadpush_prefect.blocks.lenient import in_clear
 from leadpush_prefect.definitions.definition import AnyBlock
 
 __all__ = ["default_values", "field_values", "is_same", "stored_values"]
@@ -20,11 +21,7 @@ def field_values(block: Block) -> dict[str, Any]:
     {'path': 'customers.csv', 'connector': '', 'query': '', 'id_column': '', 'subscribed': '', 'unsubscribed': ''}
     """
     values = {name: getattr(block, name) for name in type(block).model_fields}
-    return {name: _plain(value) for name, value in values.items()}
-
-
-def _plain(value: Any) -> Any:
-    return value.get_secret_value() if hasattr(value, "get_secret_value") else value
+    return {name: in_clear(value) for name, value in values.items()}
 
 
 def default_values(kind: type[AnyBlock]) -> dict[str, Any]:

@@ -164,17 +164,16 @@ def _data(contact: dict[str, Any]) -> str:
     try:
         return to_json(contact)
     except (TypeError, ValueError) as error:
-        why = (
-            "is not UTF-8 text" if "UTF-8" in str(error) else f"has no JSON form: {error.__cause__ or error}"
-        )
-        raise Unusable(f"{_culprit(contact)} {why}.") from None
+        raise Unusable(_why_not(contact, error)) from None
 
 
-def _culprit(contact: dict[str, Any]) -> str:
+def _why_not(contact: dict[str, Any], error: Exception) -> str:
+    reason = f"has no JSON form: {error.__cause__ or error}."
     for name, value in {**contact["attributes"], **contact}.items():
         if name != "attributes" and not _has_json(value):
-            return f"Its {shortened(str(name))}"
-    return "It"
+            # Text has a form in JSON unless it holds half of a surrogate pair.
+            return f"Its {shortened(str(name))} {'is not UTF-8 text.' if isinstance(value, str) else reason}"
+    return f"It {reason}"
 
 
 def _has_json(value: Any) -> bool:

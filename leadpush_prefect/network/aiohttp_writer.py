@@ -71,11 +71,7 @@ def has_unread(connection: Connection) -> bool:
     number = connection.transport.get_extra_info("socket").fileno()
     if fcntl is None:
         return bool(select.select([number], [], [], 0)[0])
-    fcntl.ioctl(number, termios.FIONREAD, _UNREAD)
-    return _UNREAD[:4] != _NOTHING
+    return fcntl.ioctl(number, termios.FIONREAD, _NOTHING) != _NOTHING
 
 
-# With more than 1,024 bytes Python keeps its lock meanwhile: to get it back takes longer than all the rest. So no
-# two threads use it at once either.
-_UNREAD = bytearray(1028)
 _NOTHING = bytes(4)

@@ -19,6 +19,7 @@ from leadpush_prefect.store.exports import Result, iter_results
 from leadpush_prefect.store.steps import list_steps
 from leadpush_prefect.store.stored_values import stored_contact, stored_json
 from leadpush_prefect.text.json_text import to_json, to_text
+from leadpush_prefect.text.projection import value_at
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["export_run"]
 
-PIECE = 5_000
+CHUNK = 5_000
 """Rows in a row group of a Parquet file."""
 
 # What a spreadsheet would run as a formula (OWASP, CSV injection): also in the full width of East Asian keyboards, and
@@ -109,20 +110,9 @@ def _columns(database: Engine, run: RunRecord, attributes: bool, paths: Sequence
         row: list[Any] = [result.contact_id]
         if attributes:
             row.append(stored_contact(result.data).get("attributes"))
-        return [*row, *(_at(outputs, path) for path in wanted), result.failures or None]
+        return [*row, *(value_at(outputs, path) for path in wanted), result.failures or None]
 
     return _Columns(names, read)
-
-
-def _at(value: Any, path: Sequence[str]) -> Any:
-    for key in path:
-        if isinstance(value, dict):
-            value = value.get(key)
-        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
-            value = value[int(key)]
-        else:
-            return None
-    return value
 
 
 def _write_jsonl(out: IO[bytes], columns: _Columns, results: Iterator[Result]) -> None:
@@ -153,8 +143,8 @@ def _write_parquet(out: IO[bytes], columns: _Columns, results: Iterator[Result])
         raise LeadpushError("A .parquet file needs pyarrow: pip install pyarrow.") from None
     schema = pyarrow.schema([(name, pyarrow.string()) for name in columns.names])
     with pyarrow.parquet.ParquetWriter(out, schema) as writer:
-        while piece := [columns.read(result) for result in islice(results, PIECE)]:
-            texts = [[None if value is None else to_text(value) for value in row] for row in piece]
+        while chunk := [columns.read(result) for result in islice(results, CHUNK)]:
+            texts = [[None if value is None else to_text(value) for value in row] for row in chunk]
             arrays = [pyarrow.array(column, pyarrow.string()) for column in zip(*texts, strict=True)]
             writer.write_table(pyarrow.table(arrays, schema=schema))
 

@@ -18,22 +18,22 @@ __all__ = ["active"]
 
 
 def active(
-    database: Engine, run: RunRecord, numbers: range, piece: int = 500
+    database: Engine, run: RunRecord, numbers: range, chunk: int = 500
 ) -> Iterator[list[PendingContact]]:
-    """The contacts whose workflow goes on, with all outputs so far, in order, in pieces.
+    """The contacts whose workflow goes on, with all outputs so far, in order, in chunks.
 
     These are the contacts that are subscribed (or the run includes the others), are so still, and have failed at no
-    step that stops the workflow. No transaction is open between two pieces.
+    step that stops the workflow. No transaction is open between two chunks.
 
     Args:
         database: The database.
         run: The run, of this execution.
         numbers: The contacts' numbers, as of `batch_range`.
-        piece: How many contacts a piece has at most.
+        chunk: How many contacts a chunk has at most.
     """
     steps = list_steps(database, run)
-    for start in range(numbers.start, numbers.stop, piece):
-        these = contact.c.number.between(start, min(start + piece, numbers.stop) - 1)
+    for start in range(numbers.start, numbers.stop, chunk):
+        these = contact.c.number.between(start, min(start + chunk, numbers.stop) - 1)
         contacts = (
             select(contact.c.number, contact.c.data).where(eligible(run), these).order_by(contact.c.number)
         )

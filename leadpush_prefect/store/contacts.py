@@ -1,4 +1,4 @@
-"""A run's contacts, written and deleted in pieces: transactions are short, however large the audience."""
+"""A run's contacts, written and deleted in chunks: transactions are short, however large the audience."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from leadpush_prefect.text.json_text import from_json, to_json
 
 __all__ = ["contact_number", "delete_contacts", "deny_contacts", "insert_contacts", "iter_contacts"]
 
-PIECE = 1000
-DELETE_PIECE = 10_000
+CHUNK = 1000
+DELETE_CHUNK = 10_000
 YES, NO_COLUMN = Consent.SUBSCRIBED, Consent.NO_COLUMN
 
 
@@ -48,7 +48,7 @@ def iter_contacts(database: Engine, run: int) -> Iterator[tuple[int, bool, str]]
     last = -1
     these = select(contact.c.number, contact.c.subscribed, contact.c.data).where(contact.c.run == run)
     while True:
-        statement = these.where(contact.c.number > last).order_by(contact.c.number).limit(PIECE)
+        statement = these.where(contact.c.number > last).order_by(contact.c.number).limit(CHUNK)
         with reading(database) as connection:
             rows = connection.execute(statement).all()
         if not rows:
@@ -65,11 +65,11 @@ def delete_contacts(database: Engine, key: int, execution: int) -> None:
     """
     with reading(database) as connection:
         last = connection.scalar(select(func.max(contact.c.number)).where(contact.c.run == key))
-    for first in range(0, -1 if last is None else last + 1, DELETE_PIECE):
-        piece = contact.c.number.between(first, first + DELETE_PIECE - 1)
+    for first in range(0, -1 if last is None else last + 1, DELETE_CHUNK):
+        chunk = contact.c.number.between(first, first + DELETE_CHUNK - 1)
         with writing(database) as connection:
             hold_execution(connection, key, execution)
-            connection.execute(delete(contact).where(contact.c.run == key, piece))
+            connection.execute(delete(contact).where(contact.c.run == key, chunk))
 
 
 def contact_number(database: Engine, key: int, contact_id: str) -> int | None:

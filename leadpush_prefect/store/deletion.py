@@ -1,4 +1,4 @@
-"""Runs that nobody needs any more, deleted in pieces: transactions are short, however large the run."""
+"""Runs that nobody needs any more, deleted in chunks: transactions are short, however large the run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from leadpush_prefect.store.schema import claim, contact, outcome, run, step, wi
 
 __all__ = ["delete_runs"]
 
-PIECE = 10_000
+CHUNK = 10_000
 
 
 def delete_runs(database: Engine, keys: Collection[int]) -> None:
@@ -38,7 +38,7 @@ def _sweep(database: Engine, table: Table) -> None:
         key = next_key
         with reading(database) as connection:
             known = connection.scalar(select(run.c.run).where(run.c.run == key))
-        while known is None and _delete_piece(database, table, key):
+        while known is None and _delete_chunk(database, table, key):
             pass
 
 
@@ -48,7 +48,7 @@ def _next_key(database: Engine, table: Table, key: int) -> int | None:
         return following
 
 
-def _delete_piece(database: Engine, table: Table, key: int) -> bool:
+def _delete_chunk(database: Engine, table: Table, key: int) -> bool:
     """Delete the first rows of a run; False if there are none."""
     order = [column for column in table.primary_key if column.name != "number"]
     with writing(database) as connection:
@@ -58,5 +58,5 @@ def _delete_piece(database: Engine, table: Table, key: int) -> bool:
         if first is None:
             return False
         these = [column == getattr(first, column.name) for column in order]
-        connection.execute(delete(table).where(*these, table.c.number < first.number + PIECE))
+        connection.execute(delete(table).where(*these, table.c.number < first.number + CHUNK))
     return True

@@ -17,7 +17,7 @@ from leadpush_prefect.store.steps import StepRecord, list_steps
 
 __all__ = ["Result", "contact_outcomes", "iter_failures", "iter_outputs", "iter_results"]
 
-PIECE = 1000
+CHUNK = 1000
 
 
 class Result(NamedTuple):
@@ -39,7 +39,7 @@ class Result(NamedTuple):
 def iter_failures(database: Engine, run: RunRecord) -> Iterator[tuple[str, str, Failure]]:
     """The contacts that failed: contact id, node, failure; by step, then in the order of the contacts.
 
-    No transaction is open between two pieces.
+    No transaction is open between two chunks.
     """
     for step in list_steps(database, run):
         yield from _failures(database, run, step)
@@ -50,7 +50,7 @@ def iter_outputs(
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """The outputs of each contact that has any: contact id, JSON text by output key; in the contacts' order.
 
-    No transaction is open between two pieces.
+    No transaction is open between two chunks.
 
     Args:
         database: The database.
@@ -59,7 +59,7 @@ def iter_outputs(
     """
     keys = {step.step: step.output_key for step in list_steps(database, run) if step.output_key}
     wanted = {step: key for step, key in keys.items() if output_keys is None or key in output_keys}
-    for start in range(0, run.contacts, PIECE):
+    for start in range(0, run.contacts, CHUNK):
         with reading(database) as connection:
             found = _outputs(connection, run, wanted, start)
         yield from found.values()
@@ -68,10 +68,10 @@ def iter_outputs(
 def iter_results(database: Engine, run: RunRecord) -> Iterator[Result]:
     """All contacts of a run with their outputs and failures, in their order.
 
-    No transaction is open between two pieces.
+    No transaction is open between two chunks.
     """
     steps = {step.step: step for step in list_steps(database, run)}
-    for start in range(0, run.contacts, PIECE):
+    for start in range(0, run.contacts, CHUNK):
         with reading(database) as connection:
             results = _contacts(connection, run, start)
             for row in connection.execute(_outcomes(run, list(steps), start)):
@@ -86,7 +86,7 @@ def iter_results(database: Engine, run: RunRecord) -> Iterator[Result]:
 
 
 def _contacts(connection: Connection, run: RunRecord, start: int) -> dict[int, Result]:
-    these = contact.c.run == run.key, contact.c.number.between(start, start + PIECE - 1)
+    these = contact.c.run == run.key, contact.c.number.between(start, start + CHUNK - 1)
     statement = select(contact.c.number, contact.c.contact_id, contact.c.data).where(*these)
     rows = connection.execute(statement.order_by(contact.c.number))
     return {row.number: Result(row.contact_id, row.data, {}, {}) for row in rows}
@@ -94,7 +94,7 @@ def _contacts(connection: Connection, run: RunRecord, start: int) -> dict[int, R
 
 def _outcomes(run: RunRecord, steps: list[int], start: int) -> Select[*tuple[Any, ...]]:
     o = outcome.c
-    these = o.run == run.key, o.step.in_(steps), o.number.between(start, start + PIECE - 1)
+    these = o.run == run.key, o.step.in_(steps), o.number.between(start, start + CHUNK - 1)
     return select(o.number, o.step, o.status, o.output, o.code).where(*these).order_by(o.step)
 
 
@@ -125,7 +125,7 @@ def _failed_rows(
         .where(outcome.c.run == run.key, outcome.c.step == step.step, outcome.c.number >= start)
         .where(outcome.c.status == FAILED)
         .order_by(outcome.c.number)
-        .limit(PIECE)
+        .limit(CHUNK)
     )
     with reading(database) as connection:
         return list(connection.execute(statement))
@@ -137,7 +137,7 @@ def _outputs(
     statement = (
         select(outcome.c.number, _contact_id(), outcome.c.step, outcome.c.output)
         .where(outcome.c.run == run.key, outcome.c.step.in_(list(keys)), outcome.c.status == FETCHED)
-        .where(outcome.c.number.between(start, start + PIECE - 1))
+        .where(outcome.c.number.between(start, start + CHUNK - 1))
         # Of two steps under one key, the later one's output counts.
         .order_by(outcome.c.number, outcome.c.step)
     )

@@ -161,5 +161,5 @@ def _values(run_key: int, step: int, number: int, done: Outcome) -> tuple[object
 
 
 def _detail(failure: Failure) -> str:
-    # Not orjson: an excerpt may hold what UTF-8 cannot, and one such must not lose a whole piece of outcomes.
+    # Not orjson: an excerpt may hold what UTF-8 cannot, and one such must not lose a whole chunk of outcomes.
     return json.dumps({name: value for name, value in asdict(failure).items() if value not in ("", None)})

@@ -51,22 +51,22 @@ class PendingContact(NamedTuple):
 
 
 def pending(
-    database: Engine, run: RunRecord, step: int, numbers: range, piece: int = 500
+    database: Engine, run: RunRecord, step: int, numbers: range, chunk: int = 500
 ) -> Iterator[list[PendingContact]]:
-    """The contacts that a step has to touch, in order, in pieces; each piece is read when it is asked for.
+    """The contacts that a step has to touch, in order, in chunks; each chunk is read when it is asked for.
 
     These are the contacts without outcome at the step that are subscribed (or the run includes the others)
     and have not failed at an earlier step that stops the workflow. From the second execution on, a step that
     stops the workflow tries those again that failed at it.
 
-    No transaction is open between two pieces.
+    No transaction is open between two chunks.
 
     Args:
         database: The database.
         run: The run, of this execution.
         step: The step's number.
         numbers: The contacts' numbers, as of `batch_range`.
-        piece: How many contacts a piece has at most.
+        chunk: How many contacts a chunk has at most.
 
     Raises:
         LeadpushError: if the run has no such step.
@@ -74,7 +74,7 @@ def pending(
     steps = list_steps(database, run)
     this, earlier = _step(steps, step), [other for other in steps if other.step < step]
     look = _without_outcome if run.execution == 1 else _left_over
-    for found in look(database, run, this, earlier, numbers, piece):
+    for found in look(database, run, this, earlier, numbers, chunk):
         if found:
             yield found
 
@@ -92,19 +92,19 @@ def _without_outcome(
     step: StepRecord,
     earlier: Sequence[StepRecord],
     numbers: range,
-    piece: int,
+    chunk: int,
 ) -> Iterator[list[PendingContact]]:
     """Each contact is asked for its outcome."""
     number = contact.c.number
     these = number >= bindparam("start"), number < bindparam("stop"), status_at(step.step).is_(None)
-    read = reader(database, _contacts(run, *these).limit(piece))
+    read = reader(database, _contacts(run, *these).limit(chunk))
     first = numbers.start
     while first < numbers.stop:
         with reading(database) as connection:
             rows = read(connection, {"start": first, "stop": numbers.stop})
             found = _with_outputs(connection, run, earlier, rows)
         yield found
-        first = rows[-1][0] + 1 if len(rows) == piece else numbers.stop
+        first = rows[-1][0] + 1 if len(rows) == chunk else numbers.stop
 
 
 WINDOW = 25_000
@@ -120,7 +120,7 @@ def _left_over(
     step: StepRecord,
     earlier: Sequence[StepRecord],
     numbers: range,
-    piece: int,
+    chunk: int,
 ) -> Iterator[list[PendingContact]]:
     """The same where most have their outcome: they are sooner counted than asked for one by one."""
     incomplete = _incomplete(run, step)
@@ -130,9 +130,9 @@ def _left_over(
         with reading(database) as connection:
             hundreds = connection.execute(incomplete, {"start": window.start, "stop": window.stop}).all()
         left = [number for first, done in hundreds for number in _missing(first, done, window)]
-        for at in range(0, len(left), piece):
+        for at in range(0, len(left), chunk):
             with reading(database) as connection:
-                rows = read(connection, {"numbers": left[at : at + piece]})
+                rows = read(connection, {"numbers": left[at : at + chunk]})
                 found = _with_outputs(connection, run, earlier, rows)
             yield found
 
@@ -181,7 +181,7 @@ def _contacts(run: RunRecord, *where: ColumnElement[bool]) -> Select[int, str]:
 def _with_outputs(
     connection: Connection, run: RunRecord, earlier: Sequence[StepRecord], rows: Sequence[tuple[int, str]]
 ) -> list[PendingContact]:
-    """The contacts whose workflow goes on; the others are more quickly sorted out by the piece."""
+    """The contacts whose workflow goes on; the others are more quickly sorted out by the chunk."""
     numbers = [number for number, _ in rows]
     outputs, stopped = earlier_outcomes(connection, run.key, earlier, numbers)
     withdrawn = withdrawn_among(connection, run.key, numbers) if run.withdrawn else ()

@@ -23,7 +23,7 @@ from leadpush_prefect.store.schema import run as runs
 
 __all__ = ["IN_PROCESSES", "IN_THREADS", "batches_for", "snapshot"]
 
-PIECE = 1000
+CHUNK = 1000
 AUTOMATIC_BATCH_SIZE = 2000
 
 IN_THREADS, IN_PROCESSES = 8, 24
@@ -123,11 +123,11 @@ class _Counted:
 
 def _write_all(database: Engine, run: RunRecord, contacts: Iterable[ContactRow]) -> _Counted:
     counted = _Counted()
-    for piece in _pieces(contacts):
-        _write_piece(database, run, counted.contacts, piece)
-        said = [row.consent for row in piece]
+    for chunk in _chunks(contacts):
+        _write_chunk(database, run, counted.contacts, chunk)
+        said = [row.consent for row in chunk]
         silent = said.count(Consent.NO_ANSWER)
-        counted.contacts += len(piece)
+        counted.contacts += len(chunk)
         counted.unsubscribed += silent + said.count(Consent.NOT_SUBSCRIBED)
         counted.no_answer += silent
         counted.first_without_column += said.count(Consent.NO_COLUMN)
@@ -137,24 +137,24 @@ def _write_all(database: Engine, run: RunRecord, contacts: Iterable[ContactRow])
 def _correct(database: Engine, run: RunRecord, counted: _Counted) -> None:
     """Some rows had a consent column: those before them, which had none, gave no answer."""
     silent = counted.first_without_column
-    for first in range(0, silent, PIECE):
+    for first in range(0, silent, CHUNK):
         with writing(database) as connection:
             hold_execution(connection, run.key, run.execution)
-            deny_contacts(connection, run.key, range(first, min(first + PIECE, silent)))
+            deny_contacts(connection, run.key, range(first, min(first + CHUNK, silent)))
     counted.unsubscribed += silent
     counted.no_answer += silent
 
 
-def _pieces(contacts: Iterable[ContactRow]) -> Iterator[list[ContactRow]]:
+def _chunks(contacts: Iterable[ContactRow]) -> Iterator[list[ContactRow]]:
     rows = iter(contacts)
-    while piece := list(islice(rows, PIECE)):
-        yield piece
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk
 
 
-def _write_piece(database: Engine, run: RunRecord, first: int, piece: Sequence[ContactRow]) -> None:
+def _write_chunk(database: Engine, run: RunRecord, first: int, chunk: Sequence[ContactRow]) -> None:
     with writing(database) as connection:
         hold_execution(connection, run.key, run.execution)
-        insert_contacts(connection, run.key, first, piece)
+        insert_contacts(connection, run.key, first, chunk)
 
 
 def _refuse_namesakes(database: Engine, run: RunRecord) -> None:

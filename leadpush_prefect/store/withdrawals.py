@@ -36,7 +36,7 @@ from leadpush_prefect.store.schema import run as runs
 
 __all__ = ["withdraw", "withdraw_unconfirmed", "withdrawn_among"]
 
-PIECE = 1000
+CHUNK = 1000
 
 
 def withdraw(database: Engine, run: RunRecord, numbers: Sequence[int], consent: str) -> RunRecord:
@@ -53,8 +53,8 @@ def withdraw(database: Engine, run: RunRecord, numbers: Sequence[int], consent: 
     """
     with writing(database) as connection:
         hold_execution(connection, run.key, run.execution)
-        for at in range(0, len(numbers), PIECE):
-            rows = [{"run": run.key, "number": number} for number in numbers[at : at + PIECE]]
+        for at in range(0, len(numbers), CHUNK):
+            rows = [{"run": run.key, "number": number} for number in numbers[at : at + CHUNK]]
             connection.execute(insert_or_ignore(connection, withdrawal), rows)
         return _noted(connection, run, consent=consent, consent_at=run.consent_at or run.started_at)
 
@@ -134,9 +134,9 @@ def _write_now(connection: Connection, rows: Iterable[ContactRow]) -> int:
     """Write what an audience says now; gives the number of its rows."""
     stream, read = iter(rows), 0
     statement = insert_or_lower(connection, _now, "rank")  # of two rows with one id the stricter counts
-    while piece := list(islice(stream, PIECE)):
-        found = [{"contact_id": row.contact_id, "rank": _RANKS.get(row.consent, NO_ANSWER)} for row in piece]
-        read += len(piece)
+    while chunk := list(islice(stream, CHUNK)):
+        found = [{"contact_id": row.contact_id, "rank": _RANKS.get(row.consent, NO_ANSWER)} for row in chunk]
+        read += len(chunk)
         with connection.begin():
             connection.execute(statement, found)
     return read

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from shlex import quote
 
-__all__ = ["in_one_line", "is_all_visible", "shell_word", "shortened", "visible", "visible_line"]
+__all__ = [
+    "in_one_line",
+    "is_all_visible",
+    "shell_word",
+    "shortened",
+    "visible",
+    "visible_json",
+    "visible_line",
+]
 
 # What cannot be seen, or changes how what follows is seen: control characters, of which ESC begins what a terminal obeys,
 # and C1 as well; line ends that are no line feed; what turns the direction of a text; signs of format without width, such
@@ -58,6 +66,21 @@ def visible_line(text: str) -> str:
     'a\\\\nb'
     """
     return visible(text).replace("\n", "\\n")
+
+
+def visible_json(text: str) -> str:
+    """A JSON text of which all can be seen: DEL, for one, need not be escaped there, and a terminal obeys it. The value
+    stays the same (RFC 8259, section 7).
+
+    >>> visible_json('"a\\x7f\\U000e0041"')
+    '"a\\\\u007f\\\\udb40\\\\udc41"'
+    """
+    return _SEEN_NOWHERE.sub(_as_json_escapes, text)
+
+
+def _as_json_escapes(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def shortened(text: str, length: int = SHOWN_LENGTH) -> str:

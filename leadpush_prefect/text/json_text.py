@@ -124,17 +124,32 @@ def _parsed(raw: bytes) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        if "depth" in str(error):
-            raise NestedTooDeeply(str(error)) from None
-        if "infinity" not in str(error):  # a number that no double can hold; JSON sets no bound
-            raise
-    value = _with_digits(raw)
+        refused = error
+    # A number that no double can hold is JSON, which sets no bound; and who is refused for his depth shall hear so.
+    try:
+        value = _with_digits(raw)
+    except NestedTooDeeply:
+        raise
+    except ValueError:
+        raise refused from None
     try:
         to_json(value)
-    except TypeError as refused:  # what only the standard parser takes, such as a lone surrogate
-        kind = NestedTooDeeply if "ecursion" in str(refused) else ValueError
-        raise kind(str(refused)) from None
+    except TypeError:  # what only the standard parser takes, such as a lone surrogate
+        raise NestedTooDeeply("nested too deeply") if _is_deeper(value, _MOST_WRITTEN) else refused from None
     return value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether a value is nested in more than so many levels, found without a function for each."""
+    below = [value]
+    for _ in range(levels + 1):
+        below = [
+            item
+            for outer in below
+            if isinstance(outer, (dict, list))
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return bool(below)
 
 
 def _check_depth(value: Any) -> None:
@@ -178,9 +193,8 @@ def to_json(value: Any) -> str:
     """
     try:
         return orjson.dumps(value, default=_fragment, option=_OPTIONS).decode()
-    except TypeError as error:  # orjson.JSONEncodeError is a TypeError
-        if "64-bit" not in str(error):
-            raise
+    except TypeError:  # orjson.JSONEncodeError is one: perhaps only for an integer of more than 64 bits
+        pass
     try:
         return orjson.dumps(_with_long_integers(value), default=_fragment, option=_OPTIONS).decode()
     except (RecursionError, ValueError) as error:  # an integer that Python prints no more

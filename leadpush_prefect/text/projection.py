@@ -1,15 +1,33 @@
-"""Which parts of a response are kept: what no later step reads need not lie in a database. Pure."""
+"""Parts of a JSON value by their paths, and which of a response are kept: what no later step reads need not lie in a
+database. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from leadpush_prefect.text.json_text import from_json, to_json
 
-__all__ = ["Paths", "keep_paths", "kept"]
+__all__ = ["Paths", "keep_paths", "kept", "value_at"]
 
 Paths = tuple[tuple[str, ...], ...]
+
+
+def value_at(value: Any, path: Iterable[str]) -> Any:
+    """What stands at a path; None where there is nothing.
+
+    >>> value_at({"orders": [{"id": 1}]}, ["orders", "0", "id"]), value_at({"orders": []}, ["orders", "0"])
+    (1, None)
+    """
+    for name in path:
+        if isinstance(value, dict):
+            value = value.get(name)
+        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return None
+    return value
 
 
 def keep_paths(keep: object) -> Paths:

@@ -64,7 +64,7 @@ SIDES = {
             {"path": path, "contacts": contacts, "without": bool(suffix)},
             {"contacts": 50_000},
         )
-        for path, contacts in (("read-as-text", 200_000), ("insert-many", 200_000), ("unread-look", 200_000))
+        for path, contacts in (("read-as-text", 200_000), ("insert-many", 200_000))
         for suffix in ("", "-without")
     },
     "not-reported": Side("ours.campaign", {"contacts": 50_000, "report": False}, {"contacts": 2_000}),
@@ -198,8 +198,6 @@ GROUPS = (
             "read-as-text", "read-as-text-without", RATE, ">=", 1.1),
         Row("insert-many", "rows of SQLite written 25 at once, while another thread computes", "one by one",
             "insert-many", "insert-many-without", RATE, ">=", 1.1),
-        Row("unread-look", "a look at a connection without giving Python's lock away", "the same with",
-            "unread-look", "unread-look-without", RATE, ">=", 1.1),
     ),
 )  # fmt: skip
 

@@ -34,8 +34,8 @@ def rows(database: Engine, *keys: int) -> int:
 
 
 def test_delete(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All rows of the runs are deleted, in however many pieces, and those of the others stay."""
-    monkeypatch.setattr(deletion, "PIECE", 10)
+    """All rows of the runs are deleted, in however many chunks, and those of the others stay."""
+    monkeypatch.setattr(deletion, "CHUNK", 10)
     records = [filled(database, f"r{number}") for number in range(4)]
     kept = rows(database, records[1].key)
     delete_runs(database, [records[0].key, records[2].key, records[3].key])

@@ -36,7 +36,7 @@ def test_failure_round_trip(database: Engine) -> None:
 
 
 def test_failures_by_step(database: Engine) -> None:
-    """Failures come by step, then in the contacts' order, however many pieces they fill."""
+    """Failures come by step, then in the contacts' order, however many chunks they fill."""
     run = started(database, 2_300)
     steps = [declare(database, run, node, on_failure="continue") for node in "ab"]
     for step in steps:
@@ -60,15 +60,15 @@ def test_outputs_by_contact(database: Engine) -> None:
 
 
 def test_eight_threads(database: Engine) -> None:
-    """Threads that read and write pieces at once lose nothing."""
+    """Threads that read and write chunks at once lose nothing."""
     run = started(database, 4_000, batches=8)
     step = declare(database, run, "a")
 
     def work(batch: int) -> int:
         done = 0
-        for piece in pending(database, run, step, range(batch * 500, batch * 500 + 500), 20):
-            write_outcomes(database, run.key, step, [(contact.number, FETCHED) for contact in piece])
-            done += len(piece)
+        for chunk in pending(database, run, step, range(batch * 500, batch * 500 + 500), 20):
+            write_outcomes(database, run.key, step, [(contact.number, FETCHED) for contact in chunk])
+            done += len(chunk)
         return done
 
     with ThreadPoolExecutor(8) as pool:

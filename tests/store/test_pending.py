@@ -26,12 +26,12 @@ from tests.support.store import (
 
 
 def test_fresh(database: Engine) -> None:
-    """At first every contact waits, in order, in pieces, with its data and no outputs."""
+    """At first every contact waits, in order, in chunks, with its data and no outputs."""
     run = started(database, 7)
-    pieces = list(pending(database, run, declare(database, run, "a"), range(1, 6), piece=2))
+    chunks = list(pending(database, run, declare(database, run, "a"), range(1, 6), chunk=2))
 
-    assert [[1, 2], [3, 4], [5]] == [[contact.number for contact in piece] for piece in pieces]
-    assert PendingContact(1, row(1).data, {}) == pieces[0][0]
+    assert [[1, 2], [3, 4], [5]] == [[contact.number for contact in chunk] for chunk in chunks]
+    assert PendingContact(1, row(1).data, {}) == chunks[0][0]
 
 
 def test_unsubscribed(database: Engine) -> None:
@@ -73,9 +73,9 @@ def test_failures_in_pieces(database: Engine) -> None:
     write_outcomes(database, first.key, step, [(number, FAILED) for number in range(6)])
     second = begin(database)
     met = []
-    for piece in pending(database, second, step, range(6), piece=2):
-        met += [contact.number for contact in piece]
-        write_outcomes(database, second.key, step, [(contact.number, FAILED) for contact in piece])
+    for chunk in pending(database, second, step, range(6), chunk=2):
+        met += [contact.number for contact in chunk]
+        write_outcomes(database, second.key, step, [(contact.number, FAILED) for contact in chunk])
 
     assert [0, 1, 2, 3, 4, 5] == met
 
@@ -125,7 +125,7 @@ def test_outputs_of_earlier_steps(database: Engine) -> None:
         {"profile": text, "offer": "[1]"},
         {"offer": '{"plan":"pro"}'},
         {"profile": '{"plan":"pro"}'},
-    ] == [contact.outputs for piece in pending(database, run, c, range(3)) for contact in piece]
+    ] == [contact.outputs for chunk in pending(database, run, c, range(3)) for contact in chunk]
 
 
 def _outcome_free(database: Engine, run, step: int) -> list[PendingContact]:  # type: ignore[no-untyped-def]
@@ -138,7 +138,7 @@ def _outcome_free(database: Engine, run, step: int) -> list[PendingContact]:  # 
     with writing(database) as connection:
         rows = connection.execute(outcome.select().where(outcome.c.step == step)).all()
         connection.execute(delete(outcome).where(outcome.c.step == step))
-    found = [contact for piece in pending(database, run, step, range(run.contacts)) for contact in piece]
+    found = [contact for chunk in pending(database, run, step, range(run.contacts)) for contact in chunk]
     with writing(database) as connection:
         connection.execute(outcome.insert(), [dict(row._mapping) for row in rows])
     return found
@@ -153,8 +153,8 @@ def test_branches_share_a_key(database: Engine) -> None:
     write_outcomes(database, run.key, b, [(0, SKIPPED), (1, Outcome(Status.FETCHED, "[1]"))])
     c = declare(database, run, "c")
 
-    (piece,) = pending(database, run, c, range(2))
-    assert [{"offer": "[0]"}, {"offer": "[1]"}] == [contact.outputs for contact in piece]
+    (chunk,) = pending(database, run, c, range(2))
+    assert [{"offer": "[0]"}, {"offer": "[1]"}] == [contact.outputs for contact in chunk]
 
 
 def test_scattered(database: Engine) -> None:
@@ -165,8 +165,8 @@ def test_scattered(database: Engine) -> None:
     write_outcomes(database, run.key, a, list(texts.items()))
     write_outcomes(database, run.key, b, [(number, FETCHED) for number in range(3_000) if number % 700])
 
-    (piece,) = pending(database, run, b, range(3_000))
-    assert [(n, {"a": f"[{n}]"}) for n in range(0, 3_000, 700)] == [(c.number, c.outputs) for c in piece]
+    (chunk,) = pending(database, run, b, range(3_000))
+    assert [(n, {"a": f"[{n}]"}) for n in range(0, 3_000, 700)] == [(c.number, c.outputs) for c in chunk]
 
 
 def test_left_over(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +187,7 @@ def test_left_over(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         write_outcomes(database, run.key, step, list(made.items()))
         again = begin(database, **facts)
         stop = run.contacts - chance.randrange(300)
-        found = [c.number for piece in pending(database, again, step, range(first, stop), 40) for c in piece]
+        found = [c.number for chunk in pending(database, again, step, range(first, stop), 40) for c in chunk]
 
         retried = {n for n, done in made.items() if done is FAILED and on_failure == "stop"}
         left = [n for n in reached if first <= n < stop and (n not in made or n in retried)]
@@ -211,13 +211,13 @@ def short_texts(database: Engine) -> Iterator[None]:
 @pytest.mark.usefixtures("short_texts")
 @pytest.mark.parametrize("execution", [1, 2])
 def test_more_than_a_text_holds(database: Engine, execution: int) -> None:
-    """A piece whose contacts are too large to be read as one text is read all the same."""
+    """A chunk whose contacts are too large to be read as one text is read all the same."""
     rows = [row(number)._replace(data=f'{{"_id":"{"x" * 1_000}{number}"}}') for number in range(20)]
     run = snapshot(database, begin(database), rows)
     run = begin(database) if execution == 2 else run
 
-    (piece,) = pending(database, run, declare(database, run, "a"), range(20))
-    assert [one.data for one in rows] == [contact.data for contact in piece]
+    (chunk,) = pending(database, run, declare(database, run, "a"), range(20))
+    assert [one.data for one in rows] == [contact.data for contact in chunk]
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
@@ -227,19 +227,19 @@ def test_data_of_others(database: Engine, data: str) -> None:
     rows = [row(0), row(1)._replace(data=data), row(2)]
     run = snapshot(database, begin(database), rows)
 
-    (piece,) = pending(database, run, declare(database, run, "a"), range(3))
-    assert [(n, one.data) for n, one in enumerate(rows)] == [(one.number, one.data) for one in piece]
+    (chunk,) = pending(database, run, declare(database, run, "a"), range(3))
+    assert [(n, one.data) for n, one in enumerate(rows)] == [(one.number, one.data) for one in chunk]
 
 
 def test_writers_between_pieces(database: Engine) -> None:
-    """No transaction is open between two pieces: a piece sees what was written since the last."""
+    """No transaction is open between two chunks: a chunk sees what was written since the last."""
     run = started(database, 6)
     step = declare(database, run, "a")
-    pieces = pending(database, run, step, range(6), piece=2)
-    next(pieces)
+    chunks = pending(database, run, step, range(6), chunk=2)
+    next(chunks)
     write_outcomes(database, run.key, step, [(number, FETCHED) for number in (0, 1, 3, 4)])
 
-    assert [[2, 5]] == [[contact.number for contact in piece] for piece in pieces]
+    assert [[2, 5]] == [[contact.number for contact in chunk] for chunk in chunks]
     assert 0 == database.pool.checkedout()  # type: ignore[attr-defined]
 
 

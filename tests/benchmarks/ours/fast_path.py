@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, select
 
-from leadpush_prefect.network import aiohttp_writer
 from leadpush_prefect.store import bulk_insert, rows_as_text
 from leadpush_prefect.store.database import open_database, reading, writing
 from tests.benchmarks.result import Result
@@ -29,7 +26,7 @@ def run(url: str, path: str, contacts: int, without: bool = False) -> Result:
     Args:
         url: The API's, which is not asked.
         path: Which one.
-        contacts: So many rows, or looks.
+        contacts: So many rows.
         without: Whether it is taken out.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -106,20 +103,4 @@ def _insert_many(database: Engine, contacts: int, without: bool) -> Callable[[],
     return work
 
 
-def _unread_look(database: Engine, contacts: int, without: bool) -> Callable[[], int]:
-    if without:
-        _take_out(aiohttp_writer, "_UNREAD", bytearray(4))
-    ours, theirs = socket.socketpair()
-    transport = SimpleNamespace(is_closing=lambda: False, get_extra_info=lambda name: ours)
-    connection: Any = SimpleNamespace(transport=transport)
-
-    def work() -> int:
-        silent = sum(not aiohttp_writer.has_unread(connection) for _ in range(contacts))
-        theirs.close()
-        ours.close()
-        return silent
-
-    return work
-
-
-PATHS = {"read-as-text": _read_as_text, "insert-many": _insert_many, "unread-look": _unread_look}
+PATHS = {"read-as-text": _read_as_text, "insert-many": _insert_many}
