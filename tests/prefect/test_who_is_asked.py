@@ -41,6 +41,7 @@ from leadpush_prefect.store.exports import contact_outcomes
 from leadpush_prefect.store.runs import find_run
 from leadpush_prefect.store.schema import contact as contacts
 from leadpush_prefect.store.schema import run as runs
+from tests.support.depth import catalogue
 from tests.support.flows import on_database, run_flow
 from tests.support.raw_server import RawServer, respond
 
@@ -135,6 +136,7 @@ def as_python(folder: Path, rows: list[Row], **named: str) -> Audience:
 Kind = Callable[..., Audience]
 KINDS = [as_csv, as_jsonl, as_leadpush, as_sql, as_python]
 each_kind = pytest.mark.parametrize("kind", KINDS)
+each_kind_asked = pytest.mark.parametrize("kind", catalogue(KINDS))  # a whole campaign for each
 
 
 @each_kind
@@ -147,7 +149,9 @@ def test_however_the_column_is_written(kind: Kind, name: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    zip(KINDS, ["subscribed", "Subscribed", "SUBSCRIBED", " subscribed", "subscribed "], strict=True),
+    catalogue(
+        zip(KINDS, ["subscribed", "Subscribed", "SUBSCRIBED", " subscribed", "subscribed "], strict=True)
+    ),
 )
 def test_only_who_said_yes(kind: Kind, name: str, acme: Workspace, api: RawServer, tmp_path: Path) -> None:
     """Who says no, or nothing, is not asked; those who said nothing are counted apart."""
@@ -158,14 +162,14 @@ def test_only_who_said_yes(kind: Kind, name: str, acme: Workspace, api: RawServe
     assert summary.consent == f"column {name.strip()}"
 
 
-@each_kind
+@each_kind_asked
 def test_named_column(kind: Kind, acme: Workspace, api: RawServer, tmp_path: Path) -> None:
     """A column that the audience names says it, whatever it is called."""
     assert campaign(api, acme)(kind(tmp_path, people("ok with us"), subscribed="OK with us")).is_completed()
     assert asked(api) == ASKED
 
 
-@each_kind
+@each_kind_asked
 def test_opposite_column(kind: Kind, acme: Workspace, api: RawServer, tmp_path: Path) -> None:
     """A column of those who opted out asks the others; who gives no answer is not asked either."""
     audience = kind(tmp_path, people("Do Not Email"), unsubscribed="Do Not Email")
@@ -174,7 +178,7 @@ def test_opposite_column(kind: Kind, acme: Workspace, api: RawServer, tmp_path: 
     assert "5 unsubscribed (no answer: 2)" in (state.message or "")
 
 
-@each_kind
+@each_kind_asked
 def test_no_column_on_purpose(kind: Kind, acme: Workspace, api: RawServer, tmp_path: Path) -> None:
     """An audience that says that it has no consent column is asked whole."""
     assert campaign(api, acme)(kind(tmp_path, people("marketing_consent"), subscribed="*")).is_completed()
@@ -191,7 +195,9 @@ def test_look_alikes_are_refused(kind: Kind, name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    zip(KINDS, ["unsubscribed", "is_subscribed", "opt_out", "Do Not Email", "gdprConsent"], strict=True),
+    catalogue(
+        zip(KINDS, ["unsubscribed", "is_subscribed", "opt_out", "Do Not Email", "gdprConsent"], strict=True)
+    ),
 )
 def test_look_alikes_stop_the_run(
     kind: Kind, name: str, acme: Workspace, api: RawServer, tmp_path: Path
@@ -204,7 +210,7 @@ def test_look_alikes_stop_the_run(
     assert asked(api) == set()
 
 
-@each_kind
+@each_kind_asked
 def test_a_status_of_unsubscribed(kind: Kind, acme: Workspace, api: RawServer, tmp_path: Path) -> None:
     """A status column may hold anything, until it says of somebody that they opted out."""
     states = people("email_status", ["active", "new"])

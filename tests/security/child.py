@@ -248,25 +248,13 @@ def endpoint_tests() -> None:
         endpoint_test.test_api_endpoint(endpoint, workspace="leaks", return_state=True)
 
 
-SAMPLE = (every_end, one_contact, unexpected, repeated, cancelled)
-"""Ends of which each is of another kind, and what `commands` looks at."""
-
 ENDS = (
     every_end, one_contact, no_request, unexpected, left_by_an_error, incomplete, parameters, unreachable_database,
     broken_database, unreachable_audience, without_header, bad_rows, repeated, cancelled,
 )  # fmt: skip
 
 
-def main(depth: str) -> None:
-    if depth == "sample":
-        for end in SAMPLE:
-            attempt(end.__name__, end)
-    else:
-        try_all()
-    commands()
-
-
-def try_all() -> None:
+def main() -> None:
     for end in ENDS:
         attempt(end.__name__, end)
     try:
@@ -274,9 +262,10 @@ def try_all() -> None:
     except Exception as error:
         with_locals(error)
     endpoint_tests()
+    commands()
 
 
 if __name__ == "__main__":
     log_all()
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # else a flow takes a second longer
-        main(sys.argv[3])
+        main()

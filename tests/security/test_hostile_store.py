@@ -28,6 +28,7 @@ from leadpush_prefect.store.schema import metadata
 from leadpush_prefect.store.snapshot import snapshot
 from leadpush_prefect.system.process_identity import describe_process, has_ended
 from tests.support.databases import forget_engines
+from tests.support.depth import catalogue
 from tests.support.store import FAILED, begin, declare
 
 Run = Callable[..., tuple[int, str]]
@@ -185,7 +186,7 @@ SPOILED: list[tuple[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize("part", catalogue(range(8)))
 def test_each_command_says_a_sentence(
     part: int, database: Engine, url: str, workspace: str, run: Run
 ) -> None:

@@ -33,6 +33,8 @@ from tests.support.raw_server import RawServer, Request, each
 from tests.support.shown import ask, flush_events
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -150,12 +152,9 @@ class Left:
             yield f"Prefect's file {path.name}", path.read_bytes()
 
 
-@pytest.fixture(scope="module", params=["sample", pytest.param("all", marks=pytest.mark.slow)])
-def left(
-    request: pytest.FixtureRequest, prefect_server: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Left]:
-    """A process has run campaigns in every way, or in some, with homes of its own; it has ended, and Prefect has written
-    it down."""
+@pytest.fixture(scope="module")
+def left(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Left]:
+    """A process has run campaigns in every way, with homes of its own; it has ended, and Prefect has written it down."""
     folder = tmp_path_factory.mktemp("leaks")
     for name in ("home", "prefect", "tmp"):
         (folder / name).mkdir()
@@ -182,7 +181,6 @@ def left(
                 str(Path(__file__).with_name("child.py")),
                 str(folder),
                 ",".join(endpoints),
-                request.param,
             ]
             code = subprocess.call(child, env=environment, stdout=out, stderr=out, timeout=100)
         print(output.read_text("utf-8", "replace")[-4000:])

@@ -40,11 +40,14 @@ def at_two_depths(examples: int, sample: int = 0) -> pytest.MarkDecorator:
     )
 
 
-def catalogue(names: Iterable[str], every: int = 4) -> list[Any]:
+def catalogue(cases: Iterable[Any], every: int = 4) -> list[Any]:
     """The parameters of a catalogue: every so-many-th case by default, and the others under the marker `slow`."""
     return [
-        pytest.param(name, marks=[pytest.mark.slow] if number % every else [])
-        for number, name in enumerate(names)
+        pytest.param(
+            *(case if isinstance(case, tuple) else [case]),
+            marks=[pytest.mark.slow] if number % every else [],
+        )
+        for number, case in enumerate(cases)
     ]
 
 
