@@ -328,7 +328,7 @@ def test_chunk_ends_with_a_fault(loop: str, rest: bytes, reason: str) -> None:
         run(loop, main)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", catalogue(NAMES))
 def test_fault_for_a_contact(server: RawServer, name: str) -> None:
     """A contact whose answer it is fails with the same code, or has what was answered."""
     # A connection of its own: the one before it, left in order, may be closed by the server at this moment.
@@ -481,7 +481,7 @@ def test_flood(loop: str, name: str) -> None:
         run(loop, main)
 
 
-@pytest.mark.parametrize("name", FLOODS)
+@pytest.mark.parametrize("name", catalogue(FLOODS))
 @pytest.mark.parametrize("loop", LOOPS)
 def test_drip(loop: str, name: str) -> None:
     """The same, slowly: the one deadline ends it, whatever has come; so does who cancels it."""
@@ -501,7 +501,7 @@ def test_drip(loop: str, name: str) -> None:
         run(loop, main)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", catalogue(NAMES))
 def test_cancelled_in_the_middle(name: str) -> None:
     """A request that is cancelled, or late, in the middle of any of them leaves no socket and no task."""
     data = FAULTS[name].data
