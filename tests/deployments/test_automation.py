@@ -11,6 +11,8 @@ from prefect import flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow
+from prefect.settings import PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED, temporary_settings
+from prefect.testing.utilities import prefect_test_harness
 
 from leadpush_prefect import ApiEndpoint, Audience, CampaignRun, Workspace, fetch_api_data
 from leadpush_prefect.cli import main
@@ -22,8 +24,21 @@ AUTOMATION = f"Pause {NAME} when an endpoint keeps failing"
 Run = Callable[..., tuple[int, str, str]]
 
 
+pytestmark = pytest.mark.slow  # a server of its own
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[None]:
+    """Prefect's server, which looks at each event here."""
+    with (
+        temporary_settings({PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED: True}),
+        prefect_test_harness(server_startup_timeout=120),
+    ):
+        yield
+
+
 @pytest.fixture
-def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
+def client(server: None) -> Iterator[SyncPrefectClient]:
     with get_client(sync_client=True) as client:
         yield client
 
