@@ -7,7 +7,8 @@
     ├── AudienceInvalid       rows of an audience cannot be used
     ├── RunIncomplete         a campaign ended before each contact reached the end of its workflow
     ├── RunStopped            a campaign was cancelled, or left by an exception
-    └── RunBusy               a second execution of a run began while the first still works
+    ├── RunBusy               a second execution of a run began while the first still works
+    └── StoreFailed           the database of contacts and outcomes is away, or refuses what it is asked
 
 This module imports nothing of the package.
 """
@@ -30,6 +31,7 @@ __all__ = [
     "RunIncomplete",
     "RunStopped",
     "StepRefused",
+    "StoreFailed",
 ]
 
 
@@ -157,6 +159,11 @@ class Reason(StrEnum):
         "The response is compressed in a way that was not asked for.",
         "Ask the API to send gzip, deflate or no encoding.",
     )
+    RESPONSE_EMPTY = (
+        "response_empty",
+        "The API answered a GET without a body.",
+        "Check the URL: a GET is asked for data. Where there may be none, ask the API for an empty object.",
+    )
     RESPONSE_NOT_JSON = (
         "response_not_json",
         "The response is not JSON (RFC 8259).",
@@ -166,6 +173,11 @@ class Reason(StrEnum):
         "response_not_object_or_array",
         "The response is JSON, but neither an object nor an array.",
         "Use an endpoint that answers with an object or an array.",
+    )
+    OUTCOME_UNKNOWN = (
+        "outcome_unknown",
+        "The API may have done what it was asked, and its answer was lost.",
+        "Look in the API's own data. It is not sent again by itself; an idempotency_header makes that safe.",
     )
     MOCK_MISSING = (
         "mock_missing",
@@ -182,7 +194,8 @@ class Reason(StrEnum):
 _OF_THE_API = frozenset({
     Reason.DNS_FAILED, Reason.CONNECT_FAILED, Reason.TLS_FAILED, Reason.DISCONNECTED, Reason.PROTOCOL_ERROR,
     Reason.TIMEOUT, Reason.REDIRECT, Reason.RESPONSE_TOO_LARGE, Reason.RESPONSE_ENCODING_UNSUPPORTED,
-    Reason.RESPONSE_NOT_JSON, Reason.RESPONSE_NOT_OBJECT_OR_ARRAY, Reason.ADDRESS_BLOCKED, Reason.HOST_NOT_ALLOWED,
+    Reason.RESPONSE_NOT_JSON, Reason.RESPONSE_NOT_OBJECT_OR_ARRAY, Reason.RESPONSE_EMPTY, Reason.OUTCOME_UNKNOWN,
+    Reason.ADDRESS_BLOCKED, Reason.HOST_NOT_ALLOWED,
 })  # fmt: skip
 
 
@@ -347,3 +360,8 @@ class RunStopped(LeadpushError):
 
 class RunBusy(LeadpushError):
     """A second execution of a run began while the first still works."""
+
+
+class StoreFailed(LeadpushError):
+    """The database of contacts and outcomes is away, or refuses what it is asked; the message says which, why, and what
+    to do."""

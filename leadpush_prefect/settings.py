@@ -53,6 +53,23 @@ class LeadpushSettings(PrefectBaseSettings):
         description="Whether Python's full garbage collections leave out what was there before a run while one is open.",
     )
 
+    database_wait_seconds: float = Field(
+        default=_DEFAULT.database_wait_seconds,
+        ge=0,
+        le=86_400,
+        description="How long a run waits for a database that is away, before it stops; seconds.",
+    )
+    stop_seconds: float = Field(
+        default=_DEFAULT.stop_seconds,
+        ge=0,
+        le=600,
+        description="How long what is in flight may still be answered when a run is stopped; seconds.",
+    )
+    durable_intents: bool = Field(
+        default=_DEFAULT.durable_intents,
+        description="Whether SQLite has it on the disk that a POST or PATCH will be sent, before it is.",
+    )
+
     @field_validator("database")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import field as data_field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from leadpush_prefect.errors import FetchFailed, Reason, reason_code
 
-__all__ = ["WITHDRAWN", "Failure", "Outcome", "Status"]
+__all__ = ["WITHDRAWN", "Failure", "Outcome", "Resend", "Status"]
 
 
 class Status(StrEnum):
@@ -17,6 +17,14 @@ class Status(StrEnum):
     FETCHED = "fetched"  # there is an output: fetched, rendered, or stored by a task of the user's own
     SKIPPED = "skipped"  # its when= was not met, or the contact is no longer subscribed
     FAILED = "failed"
+
+
+class Resend(IntEnum):
+    """Who may send again what failed: decided when the failure is written, and stored with it."""
+
+    IF_NAMED = 0  # only who names the contact, or asks for what is unknown: the API may have done it
+    IF_ASKED = 1  # who asks for the failed ones: later steps have acted on the failure
+    BY_ITSELF = 2  # any later execution of the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,8 @@ class Outcome:
         output: The JSON text as received; None unless fetched.
         failure: Why it failed; None unless failed.
         skipped_for: Why it was skipped; None if its condition was not met.
+        may_resend: Of a failure: whether the same request may be sent again. False where the API may have done what it
+            was asked, and twice is not as good as once.
         seconds: The time from the last attempt's beginning to its end.
         attempts: How many requests were sent.
         bytes: The size of the response's body, decompressed.
@@ -79,6 +89,7 @@ class Outcome:
     attempts: int = 0
     bytes: int = 0
     skipped_for: Reason | None = None
+    may_resend: bool = True
 
     @property
     def code(self) -> str | None:

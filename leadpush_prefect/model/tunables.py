@@ -21,6 +21,10 @@ class Tunables:
         chunk_size: How many contacts of a batch are read, and outcomes written, at once.
         heartbeat_seconds: How often a run's process says that it is alive.
         freeze_gc: Whether full garbage collections leave out what was there before a run while one is open.
+        database_wait_seconds: How long a run waits for a database that is away.
+        stop_seconds: How long what is in flight may still be answered when a run is stopped.
+        durable_intents: Whether SQLite has a write's intent on the disk before it is sent, so that not even a power cut
+            makes it be sent twice.
     """
 
     database: Path | None = None
@@ -28,6 +32,9 @@ class Tunables:
     chunk_size: int = 250
     heartbeat_seconds: float = 2.0
     freeze_gc: bool = True
+    database_wait_seconds: float = 120.0
+    stop_seconds: float = 3.0
+    durable_intents: bool = True
 
     @property
     def unwritten(self) -> int:

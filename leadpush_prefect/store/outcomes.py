@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from leadpush_prefect.model.outcome import Failure, Outcome, Status
+from leadpush_prefect.model.outcome import Failure, Outcome, Resend, Status
 from leadpush_prefect.store.bulk_insert import insert_rows
 from leadpush_prefect.store.column_types import corrupt
 from leadpush_prefect.store.database import writing
@@ -57,6 +57,8 @@ def write_outcomes(
     step: int,
     rows: Sequence[tuple[int, Outcome]],
     execution: int | None = None,
+    *,
+    resend: Resend = Resend.BY_ITSELF,
 ) -> None:
     """Write what a step did, over what it did before, in one transaction.
 
@@ -66,11 +68,12 @@ def write_outcomes(
         step: The step's number.
         rows: The contacts' numbers and outcomes.
         execution: The execution that writes; None for any.
+        resend: Who may send again those that failed and may be sent again at all.
 
     Raises:
         RunBusy: if a later execution has begun.
     """
-    values = [_values(run_key, step, number, done) for number, done in rows]
+    values = [_values(run_key, step, number, done, resend) for number, done in rows]
     if values:  # a transaction for nothing would wait for the other writers
         with writing(database) as connection:
             if execution is not None:
@@ -141,7 +144,7 @@ _OF_NEIGHBOURS = _outcomes(outcome.c.number.between(bindparam("first"), bindpara
 _ONE_BY_ONE = _outcomes(outcome.c.number.in_(bindparam("numbers", expanding=True)))
 
 
-def _values(run_key: int, step: int, number: int, done: Outcome) -> tuple[object, ...]:
+def _values(run_key: int, step: int, number: int, done: Outcome, resend: Resend) -> tuple[object, ...]:
     failure = done.failure
     detail = _detail(failure) if failure else None
     microseconds = round(done.seconds * 1_000_000)
@@ -157,6 +160,9 @@ def _values(run_key: int, step: int, number: int, done: Outcome) -> tuple[object
         microseconds,
         done.attempts,
         done.bytes,
+        None if failure is None else int(resend if done.may_resend else Resend.IF_NAMED),
+        None,
+        None,
     )
 
 

@@ -8,7 +8,7 @@ A change here is a migration in `migrations/versions` too, of the number SCHEMA_
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Integer, MetaData, Table, UniqueConstraint
+from sqlalchemy import Boolean, Column, Integer, MetaData, Table, UniqueConstraint, false
 
 from leadpush_prefect.store.column_types import (
     StoredBigInteger,
@@ -17,9 +17,20 @@ from leadpush_prefect.store.column_types import (
     StoredText,
 )
 
-__all__ = ["SCHEMA_VERSION", "claim", "contact", "metadata", "outcome", "run", "schema", "step", "withdrawal"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "claim",
+    "contact",
+    "intent",
+    "metadata",
+    "outcome",
+    "run",
+    "schema",
+    "step",
+    "withdrawal",
+]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -58,6 +69,12 @@ run = Table(
     Column(
         "withdrawn", StoredInteger, nullable=False, server_default="0"
     ),  # subscribed in the snapshot, and no more
+    Column("canary", StoredInteger, nullable=False, server_default="0"),  # so many contacts go first
+    Column("is_open", Boolean, nullable=False, server_default=false()),  # whether batches may send
+    Column(
+        "selection", StoredText, nullable=False, server_default=""
+    ),  # of whom it is made, where not of all
+    Column("deployment", StoredText, nullable=False, server_default=""),
     sqlite_autoincrement=True,  # the key of a deleted run is not given to another
 )
 
@@ -98,6 +115,8 @@ step = Table(
     Column("on_failure", StoredText, nullable=False),  # stop, continue
     Column("definition", StoredText, nullable=False),  # a fingerprint: has the flow two steps for one node?
     Column("execution", StoredInteger, nullable=False),  # the last that declared the step
+    # Requests that no outcome counts: of outcomes that were replaced, and of calls that were cut off.
+    Column("other_requests", StoredBigInteger, nullable=False, server_default="0"),
     UniqueConstraint("run", "node", name="leadpush_step_node"),
 )
 
@@ -117,12 +136,31 @@ outcome = Table(
     Column("run", StoredInteger, primary_key=True),
     Column("step", StoredSmallInteger, primary_key=True),
     Column("number", StoredInteger, primary_key=True),
-    Column("status", StoredSmallInteger, nullable=False),  # outcomes.FETCHED, SKIPPED, FAILED
+    Column("status", StoredSmallInteger, nullable=False),  # outcomes.FETCHED, SKIPPED, FAILED; 4: absent
     Column("output", StoredText),  # the JSON text as received
     Column("code", StoredText),  # Failure.code, such as http_status_404
     Column("detail", StoredText),  # the Failure as JSON
     Column("microseconds", StoredBigInteger, nullable=False),  # the last attempt's
     Column("attempts", StoredInteger, nullable=False),
     Column("bytes", StoredBigInteger, nullable=False),
+    Column(
+        "resend", StoredSmallInteger
+    ),  # of a failure: model.outcome.Resend; NULL where an earlier version wrote it
+    Column(
+        "intent_at", StoredBigInteger
+    ),  # of a write under a key whose effect is open: when it was first sent
+    Column("digest", StoredText),  # and of what templates
+    sqlite_with_rowid=False,
+)
+
+# The contacts of a batch that were handed over to be written to an API, and whose outcomes are not stored yet.
+intent = Table(
+    "leadpush_intent",
+    metadata,
+    Column("run", StoredInteger, primary_key=True),
+    Column("step", StoredSmallInteger, primary_key=True),
+    Column("batch", StoredInteger, primary_key=True),
+    Column("execution", StoredInteger, nullable=False),  # that wrote it
+    Column("numbers", StoredText, nullable=False),  # as store.intents writes them
     sqlite_with_rowid=False,
 )

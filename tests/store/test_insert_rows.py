@@ -49,7 +49,7 @@ def outcomes(engine: Engine, run: int = 1) -> list[Row]:
 
 
 def row(number: int, output: str | None = "1") -> Row:
-    return 1, 0, number, 1, output, None, None, 0, 1, 2
+    return 1, 0, number, 1, output, None, None, 0, 1, 2, None, None, None
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
