@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from time import monotonic
 from typing import Any
 
@@ -16,12 +17,15 @@ from leadpush_prefect.campaigns.steps import (
     render_values,
 )
 from leadpush_prefect.endpoints.attempt import Call
-from leadpush_prefect.errors import RunStopped
-from leadpush_prefect.model.outcome import WITHDRAWN, Outcome
+from leadpush_prefect.errors import Reason, RunStopped
+from leadpush_prefect.model.outcome import WITHDRAWN, Outcome, resend_of
 from leadpush_prefect.model.step import Step
+from leadpush_prefect.model.tunables import Tunables
 from leadpush_prefect.runs.events import EndpointHealth
+from leadpush_prefect.runs.log import run_logger
 from leadpush_prefect.runs.open_runs import OpenRun
 from leadpush_prefect.sending.dispatcher import dispatcher
+from leadpush_prefect.store.intents import Intents, adopt_intents, write_outcomes_and_intents
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.pending import PendingContact, pending
 from leadpush_prefect.store.runs import batch_range
@@ -63,15 +67,16 @@ class _BatchFetch:
         self.run = run
         self.fetch = fetch
         self.condition = condition_of(fetch.step)
-        number = _begin(run, batch, fetch.step, owner)
+        number = _begin(run, batch, fetch.step, owner, writes=fetch.writes)
         templates = [template.paths for template in fetch.endpoint.endpoint.templates]
         self.reads = _Reads(run, fetch.step, [*templates, self.condition.paths if self.condition else ()])
-        self.writer = _Writer(run, fetch.step, number, _health(run, batch, fetch.endpoint.name))
-        self.chunk_size = run.tunables.chunk_size
+        intents = _adopted(run, batch, fetch, number) if fetch.writes else None
+        self.writer = _Writer(run, fetch.step, number, _health(run, batch, fetch.endpoint.name), intents)
+        self.window = _Window(run.tunables, fetch.endpoint.endpoint.config.max_concurrency, fetch.writes)
         numbers = batch_range(run.record, batch.number)
-        self.chunks = pending(run.database, run.record, number, numbers, self.chunk_size)
+        chunks = pending(run.database, run.record, number, numbers, run.tunables.chunk_size)
+        self.portions = self.portions_of(chunks)
         self.turns = run.turns(fetch.step.node)
-        self.ahead = run.tunables.unwritten - self.chunk_size + fetch.endpoint.endpoint.config.max_concurrency
         self.feed = dispatcher().feed(fetch.endpoint, groups=(batch.run_id, owner))
 
     def work(self) -> Counts:
@@ -91,18 +96,33 @@ class _BatchFetch:
         """Read and send for one turn, and say whether there may be more contacts when it is over."""
         with self.turns:
             self.run.check_not_stopped()
-            for chunk in self.chunks:
-                self.send(chunk)
+            for portion in self.portions:
+                self.send(portion)
                 self.collect(wait=False)
-                while self.feed.outstanding + len(self.writer.rows) > self.ahead and not self.turns.is_over():
+                while self.is_full() and not self.turns.is_over():
                     self.collect()
                 if self.turns.is_over():
                     return True
         return False
 
-    def send(self, chunk: list[PendingContact]) -> None:
-        """Give the dispatcher what is to be sent."""
-        self.feed.put(self.calls(chunk))
+    def is_full(self) -> bool:
+        """Whether enough is handed over for now; of what is not to be sent twice, what is written does not count."""
+        unwritten = 0 if self.fetch.writes else len(self.writer.rows)
+        return self.feed.outstanding + unwritten > self.window.full
+
+    def portions_of(self, chunks: Iterable[list[PendingContact]]) -> Iterator[list[tuple[int, Call]]]:
+        """Divide what is to be sent into what is handed over at once."""
+        for chunk in chunks:
+            calls = self.calls(chunk)
+            while portion := list(islice(calls, self.window.portion)):
+                yield portion
+
+    def send(self, portion: list[tuple[int, Call]]) -> None:
+        """Give the dispatcher what is to be sent; of what must not be sent twice, the database knows before."""
+        if self.fetch.writes:
+            self.writer.write(more=[number for number, _ in portion])
+            self.window.adapt()
+        self.feed.put(portion)
 
     def calls(self, chunk: list[PendingContact]) -> Iterator[tuple[int, Call]]:
         """Give the contacts that need a request; the outcomes of the others are the writer's at once."""
@@ -121,8 +141,11 @@ class _BatchFetch:
     def collect(self, *, wait: bool = True) -> None:
         """Take what has come, and write it if it is a chunk, or the time has come."""
         writer, feed = self.writer, self.feed
-        writer.add(feed.collect(self.chunk_size - len(writer.rows), writer.seconds_left() if wait else 0))
-        if len(writer.rows) >= self.chunk_size or not writer.seconds_left():
+        enough = self.run.tunables.chunk_size - len(writer.rows)
+        if self.fetch.writes:
+            enough = min(enough, max(1, feed.outstanding - self.window.full))
+        writer.add(feed.collect(enough, writer.seconds_left() if wait else 0))
+        if len(writer.rows) >= self.run.tunables.chunk_size or not writer.seconds_left():
             writer.write()
         self.run.check_not_stopped()
         if feed.stopped:
@@ -137,6 +160,50 @@ class _BatchFetch:
         dispatcher().close(self.feed)
         self.writer.add(self.feed.collect(0, 0))
         self.writer.write()
+
+
+class _Window:
+    """How many contacts of a batch are handed over.
+
+    After a crash what may be sent again is: `Tunables.unwritten` of them, and those in flight. Of a write nobody knows
+    then what became of it: so few are ahead of those in flight, and more only where they are soon over.
+    """
+
+    def __init__(self, tunables: Tunables, max_concurrency: int, writes: bool) -> None:
+        self._max_concurrency = max_concurrency
+        self._since = monotonic()
+        self.portion = tunables.chunk_size
+        self.full = tunables.unwritten - tunables.chunk_size + max_concurrency
+        if writes:
+            self._set_ahead(AHEAD)
+
+    def _set_ahead(self, ahead: int) -> None:
+        self.portion = ahead // 2
+        self.full = self._max_concurrency + ahead - self.portion
+
+    def adapt(self) -> None:
+        """Another portion is handed over, since as many are done."""
+        now = monotonic()
+        is_fast = self.portion > FAST_PER_SECOND * (now - self._since)
+        self._since = now
+        self._set_ahead(AHEAD_OF_FAST if is_fast else AHEAD)
+
+
+AHEAD, AHEAD_OF_FAST, FAST_PER_SECOND = 64, 250, 1_000
+
+
+def _adopted(run: OpenRun, batch: Batch, fetch: Fetch, number: int) -> Intents:
+    """The batch's intents; what an earlier execution has left of them is settled, or sent again under its key."""
+    numbers = batch_range(run.record, batch.number)
+    intents, unknown = adopt_intents(
+        run.database, run.record, number, batch.number, numbers, fetch.endpoint.digest
+    )
+    for sentence, count in unknown.items():
+        run_logger().warning(
+            "Step %s, batch %s: %s of %s contacts. %s It is not sent again by itself.",
+            fetch.step.node, batch.number, Reason.OUTCOME_UNKNOWN, f"{count:,}", sentence,
+        )  # fmt: skip
+    return intents
 
 
 def _health(run: OpenRun, batch: Batch, endpoint: str) -> EndpointHealth | None:
@@ -181,7 +248,7 @@ def _rendered(
     return decide(step, condition, values) or render_values(message, is_text, values)
 
 
-def _begin(run: OpenRun, batch: Batch, step: Step, owner: str) -> int:
+def _begin(run: OpenRun, batch: Batch, step: Step, owner: str, *, writes: bool = False) -> int:
     return declare_step(
         run.database,
         run.record,
@@ -194,6 +261,7 @@ def _begin(run: OpenRun, batch: Batch, step: Step, owner: str) -> int:
         definition=step.definition(),
         batch=batch.number,
         owner=owner,
+        writes=writes,
     )
 
 
@@ -222,11 +290,20 @@ class _Writer:
     """Outcomes on their way to the database: written in chunks, and a second after the last ones at the
     latest."""
 
-    def __init__(self, run: OpenRun, step: Step, number: int, health: EndpointHealth | None = None) -> None:
+    def __init__(
+        self,
+        run: OpenRun,
+        step: Step,
+        number: int,
+        health: EndpointHealth | None = None,
+        intents: Intents | None = None,
+    ) -> None:
         self.run = run
         self.node = step.node
         self.number = number
+        self.resend = resend_of(step.on_failure)
         self.health = health
+        self.intents = intents
         self.rows: list[tuple[int, Outcome]] = []
         self.counts: Counts = {}
         self.due = monotonic() + self.run.tunables.flush_seconds
@@ -237,9 +314,9 @@ class _Writer:
     def seconds_left(self) -> float:
         return max(0.0, self.due - monotonic())
 
-    def write(self) -> None:
-        record = self.run.record
-        write_outcomes(self.run.database, record.key, self.number, self.rows, record.execution)
+    def write(self, more: Sequence[int] = ()) -> None:
+        """Write what has come, with whose requests are handed over next."""
+        self.store(more)
         for _, outcome in self.rows:
             code = outcome.code or str(outcome.status)
             self.counts[code] = self.counts.get(code, 0) + 1
@@ -249,3 +326,13 @@ class _Writer:
             self.health.note(outcome for _, outcome in self.rows)
         self.rows = []
         self.due = monotonic() + self.run.tunables.flush_seconds
+
+    def store(self, more: Sequence[int]) -> None:
+        database, record = self.run.database, self.run.record
+        if self.intents is None:
+            write_outcomes(database, record.key, self.number, self.rows, record.execution, resend=self.resend)
+        elif self.rows or more:
+            durable = self.run.tunables.durable_intents
+            write_outcomes_and_intents(
+                database, record, self.intents, self.rows, more, resend=self.resend, durable=durable
+            )

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from leadpush_prefect.audiences.readers import usable
 from leadpush_prefect.blocks import Audience
 from leadpush_prefect.campaigns.consent_recheck import recheck_consent
-from leadpush_prefect.errors import BlockInvalid, LeadpushError
+from leadpush_prefect.errors import BlockInvalid, LeadpushError, Reason
 from leadpush_prefect.model.config import WorkspaceConfig
 from leadpush_prefect.model.consent_columns import ConsentColumns
 from leadpush_prefect.model.contact import ContactRow, InvalidRow
@@ -27,6 +27,7 @@ from leadpush_prefect.runs.log import run_logger
 from leadpush_prefect.runs.open_runs import OpenRun, beginning, refuse_if_open
 from leadpush_prefect.runs.task_runner import check_task_runner, works_in_threads
 from leadpush_prefect.settings import read_tunables
+from leadpush_prefect.store.intents import settle_intents
 from leadpush_prefect.store.runs import RunRecord, begin_run, finish_run
 from leadpush_prefect.store.snapshot import IN_PROCESSES, IN_THREADS, snapshot
 from leadpush_prefect.system.recent import Recent
@@ -88,6 +89,8 @@ def begin(options: RunOptions) -> tuple[OpenRun, RunLease]:
             holder=lease.identity,
             dead=dead,
         )
+        if record.execution > 1 and (unknown := settle_intents(database, record)):
+            _log_unknown(unknown)
         record = _with_contacts(database, record, options, tunables)
     except BaseException:
         lease.release()
@@ -155,6 +158,14 @@ def _log_beginning(record: RunRecord) -> None:
         "Campaign %s, %s %s%s: %s contacts, %s to a batch; %s.",
         visible(record.campaign), word, visible(record.run_id), again, f"{record.contacts:,}", f"{record.batch_size:,}",
         consent_text(record),
+    )  # fmt: skip
+
+
+def _log_unknown(count: int) -> None:
+    run_logger().warning(
+        "%s writes (POST, PATCH) were under way when the process of the last execution ended: %s. They are not sent "
+        "again by themselves.",
+        f"{count:,}", Reason.OUTCOME_UNKNOWN,
     )  # fmt: skip
 
 

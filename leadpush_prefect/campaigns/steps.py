@@ -11,6 +11,7 @@ from leadpush_prefect.endpoints.attempt import render_failure
 from leadpush_prefect.endpoints.mock import Mock
 from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.errors import Reason, StepRefused
+from leadpush_prefect.model.effects import IDEMPOTENT_METHODS
 from leadpush_prefect.model.names import ROOTS
 from leadpush_prefect.model.outcome import Failure, Outcome, Status
 from leadpush_prefect.model.step import Step
@@ -44,6 +45,11 @@ class Fetch:
     step: Step
     endpoint: PreparedEndpoint
     mock: Mock
+
+    @property
+    def writes(self) -> bool:
+        """Whether its requests must not be sent twice."""
+        return self.endpoint.endpoint.config.method not in IDEMPOTENT_METHODS
 
     def without_request(
         self, condition: Condition | None, values: Mapping[str, Any], *, simulate: bool

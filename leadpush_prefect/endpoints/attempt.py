@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from random import random
 from time import perf_counter
@@ -21,6 +21,7 @@ from leadpush_prefect.endpoints.redirects import MAX_REDIRECTS, REDIRECTS, Redir
 from leadpush_prefect.endpoints.retries import retry_delay
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.context import CampaignContext, workspace_values
+from leadpush_prefect.model.effects import IDEMPOTENT_METHODS, Effect, effect_of
 from leadpush_prefect.model.outcome import Failure, Outcome, Status
 from leadpush_prefect.model.step import node_values
 from leadpush_prefect.network.body import EXCERPT_BYTES
@@ -49,6 +50,7 @@ class Call:
     values: Mapping[str, Any] = field(repr=False)  # asyncio's debug log shows what its loop calls
     attempt: int = 0
     request: RenderedRequest | None = None
+    followed: bool = False  # a redirect, in this attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ async def attempt(
         request = call.request or render(call)
         await wait_for_turn()
         started = perf_counter()
-        call.attempt += 1
+        call.attempt, call.followed = call.attempt + 1, False
         response = await transport.send(
             request,
             timeout_seconds=endpoint.config.timeout_seconds,
@@ -89,17 +91,21 @@ async def attempt(
         return _failed(call, started, render_failure(failed))
     except TransportFailed as failed:
         return _retry(call, failed.reason, None, failed.sent, None) or _failed(
-            call, started, Failure(failed.reason, public_message(call, failed.message))
+            call, started, Failure(failed.reason, public_message(call, failed.message)), sent=failed.sent
         )
     except _NoOutput as failed:
         headers, status = failed.response.headers, failed.response.status
         return _retry(call, failed.reason, status, True, headers.get("retry-after")) or _failed(
-            call, started, Failure(failed.reason, failed.message, http_status=status), failed.response
+            call,
+            started,
+            Failure(failed.reason, failed.message, http_status=status),
+            failed.response,
+            sent=True,
         )
     except Exception as error:
         # Its text may hold anything; its kind and place are what the report of a fault needs.
         message = f"{type(error).__name__} while the request was made."
-        return _failed(call, started, Failure(Reason.UNEXPECTED_ERROR, message))
+        return _failed(call, started, Failure(Reason.UNEXPECTED_ERROR, message), sent=call.attempt > 0)
 
 
 async def _follow(
@@ -116,6 +122,7 @@ async def _follow(
         except RedirectRefused as refused:
             message = f"The API redirects (HTTP {response.status}) {refused}."
             raise _NoOutput(Reason.REDIRECT, message, response) from None
+        call.followed = True
         try:
             _check_host(call, request)
             response = await transport.send(
@@ -230,19 +237,28 @@ def _retry(
     return None if seconds is None else Retry(seconds)
 
 
-def _failed(call: Call, started: float, failure: Failure, response: Response | None = None) -> Outcome:
+def _failed(
+    call: Call, started: float, failure: Failure, response: Response | None = None, *, sent: bool = False
+) -> Outcome:
     mask = call.target.endpoint.mask
     request = call.request.masked(mask).as_text()[:SHOWN_REQUEST_LENGTH] if call.request else ""
-    failure = Failure(
-        failure.reason,
-        failure.message,
-        failure.field,
-        failure.http_status,
-        request,
-        _excerpt(mask, failure.reason, response) if response else "",
-    )
+    excerpt = _excerpt(mask, failure.reason, response) if response else ""
     size = len(response.body) if response else 0
-    return Outcome(Status.FAILED, None, failure, perf_counter() - started, call.attempt, size)
+    effect = _effect(call, failure, response, sent)
+    reason = Reason.OUTCOME_UNKNOWN if effect is Effect.UNKNOWN else failure.reason
+    failure = replace(failure, reason=reason, request=request, excerpt=excerpt)
+    seconds, may_resend = perf_counter() - started, effect is Effect.NONE
+    return Outcome(Status.FAILED, None, failure, seconds, call.attempt, size, may_resend=may_resend)
+
+
+def _effect(call: Call, failure: Failure, response: Response | None, sent: bool) -> Effect:
+    """What the API may have done that must not be done twice."""
+    if call.target.endpoint.config.method in IDEMPOTENT_METHODS:
+        return Effect.NONE
+    may_come_later = response is not None and "retry-after" in response.headers
+    return effect_of(
+        failure.reason, failure.http_status, sent=sent, may_come_later=may_come_later, followed=call.followed
+    )
 
 
 def _excerpt(mask: Masker, reason: Reason, response: Response) -> str:

@@ -35,6 +35,11 @@ class PreparedEndpoint:
         return self.endpoint.config.name
 
     @property
+    def digest(self) -> str:
+        """Of what it sends under a key; empty without a key."""
+        return ""
+
+    @property
     def made_of(self) -> tuple[EndpointConfig, WorkspaceConfig]:
         """What it was made of."""
         return self.endpoint.config, self.workspace

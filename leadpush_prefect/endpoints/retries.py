@@ -8,15 +8,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from leadpush_prefect.errors import Reason
+from leadpush_prefect.model.effects import IDEMPOTENT_METHODS, Effect, effect_of
 
 __all__ = ["RETRYABLE_STATUSES", "retry_delay"]
 
 BASE_SECONDS = 0.25
 CAP_SECONDS = 10.0
 MAX_RETRY_AFTER_SECONDS = 60.0
-
-# RFC 9110, section 9.2.2: of these, twice is as good as once.
-IDEMPOTENT_METHODS = frozenset({"GET", "PUT", "DELETE"})
 
 RETRYABLE_STATUSES = frozenset(
     {
@@ -68,7 +66,7 @@ def retry_delay(
     ...             retry_after=None, now=noon, random=lambda: 0.5)
     0.5
     """
-    if not _may_retry(method, reason, status, sent):
+    if not _may_retry(method, reason, status, sent, retry_after):
         return None
     asked = None if retry_after is None else _retry_after_seconds(retry_after, now)
     if asked is not None:
@@ -77,10 +75,11 @@ def retry_delay(
     return random() * min(CAP_SECONDS, BASE_SECONDS * 2.0**doublings)
 
 
-def _may_retry(method: str, reason: Reason, status: int | None, sent: bool) -> bool:
-    if reason is Reason.HTTP_STATUS:
-        return method in IDEMPOTENT_METHODS and status in RETRYABLE_STATUSES
-    return reason.retryable and (method in IDEMPOTENT_METHODS or not sent)
+def _may_retry(method: str, reason: Reason, status: int | None, sent: bool, retry_after: str | None) -> bool:
+    may_pass = status in RETRYABLE_STATUSES if reason is Reason.HTTP_STATUS else reason.retryable
+    if not may_pass or method in IDEMPOTENT_METHODS:
+        return may_pass
+    return effect_of(reason, status, sent=sent, may_come_later=retry_after is not None) is Effect.NONE
 
 
 def _retry_after_seconds(text: str, now: datetime) -> float | None:

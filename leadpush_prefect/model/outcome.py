@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 
 from leadpush_prefect.errors import FetchFailed, Reason, reason_code
 
-__all__ = ["WITHDRAWN", "Failure", "Outcome", "Resend", "Status"]
+__all__ = ["WITHDRAWN", "Failure", "Outcome", "Resend", "Status", "resend_of"]
 
 
 class Status(StrEnum):
@@ -25,6 +25,11 @@ class Resend(IntEnum):
     IF_NAMED = 0  # only who names the contact, or asks for what is unknown: the API may have done it
     IF_ASKED = 1  # who asks for the failed ones: later steps have acted on the failure
     BY_ITSELF = 2  # any later execution of the run
+
+
+def resend_of(on_failure: str) -> Resend:
+    """Who may send again what may be: where the workflow goes on, later steps have acted on the failure."""
+    return Resend.IF_ASKED if on_failure == "continue" else Resend.BY_ITSELF
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ class Outcome:
         skipped_for: Why it was skipped; None if its condition was not met.
         may_resend: Of a failure: whether the same request may be sent again. False where the API may have done what it
             was asked, and twice is not as good as once.
+        is_open: Of a failure of a write under a key: whether the API may have done it, so that it may be sent again while
+            the API knows the key.
         seconds: The time from the last attempt's beginning to its end.
         attempts: How many requests were sent.
         bytes: The size of the response's body, decompressed.
@@ -90,6 +97,7 @@ class Outcome:
     bytes: int = 0
     skipped_for: Reason | None = None
     may_resend: bool = True
+    is_open: bool = False
 
     @property
     def code(self) -> str | None:

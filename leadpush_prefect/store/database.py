@@ -42,7 +42,7 @@ BUSY_SECONDS = 30.0
 SCHEMA_LOCK = 0x6C656164  # "lead": any number that nobody else locks in the same database
 
 
-_WRITES = "leadpush_writes"
+_WRITES, _DURABLE = "leadpush_writes", "leadpush_durable"
 
 
 _engines: dict[tuple[int, URL, str], Engine] = {}
@@ -88,9 +88,16 @@ def reading(database: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(database: Engine) -> Iterator[Connection]:
-    """A transaction that writes, committed at the end, rolled back by an exception."""
-    with database.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+def writing(database: Engine, *, durable: bool = False) -> Iterator[Connection]:
+    """A transaction that writes, committed at the end, rolled back by an exception.
+
+    Args:
+        database: The database.
+        durable: Whether not even a power cut undoes it, once committed: SQLite has it on the disk then. PostgreSQL has it
+            there in any case, unless its `synchronous_commit` is off.
+    """
+    options = {_WRITES: True, _DURABLE: durable}
+    with database.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
@@ -173,8 +180,12 @@ def _set_pragmas(connection: Any, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     # isolation_level=None: the driver leaves BEGIN to us.
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    wanted = "FULL" if options.get(_DURABLE, False) else "NORMAL"
+    if connection.info.get("synchronous", "NORMAL") != wanted:
+        connection.exec_driver_sql(f"PRAGMA synchronous={wanted}")
+        connection.info["synchronous"] = wanted
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITES, False) else "BEGIN")
 
 
 def _prepare(database: Engine) -> None:

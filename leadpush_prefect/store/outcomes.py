@@ -20,6 +20,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    update,
 )
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -30,6 +31,8 @@ from leadpush_prefect.store.database import writing
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact, outcome
+from leadpush_prefect.store.schema import run as runs
+from leadpush_prefect.store.schema import step as steps
 from leadpush_prefect.store.steps import StepRecord
 from leadpush_prefect.store.stored_values import stored_failure as read_failure
 from leadpush_prefect.store.stored_values import stored_reason
@@ -41,6 +44,8 @@ __all__ = [
     "earlier_outcomes",
     "eligible",
     "failed_at",
+    "outcome_values",
+    "put_outcomes",
     "read_failure",
     "read_outcome",
     "status_at",
@@ -59,6 +64,7 @@ def write_outcomes(
     execution: int | None = None,
     *,
     resend: Resend = Resend.BY_ITSELF,
+    other_requests: int = 0,
 ) -> None:
     """Write what a step did, over what it did before, in one transaction.
 
@@ -69,16 +75,59 @@ def write_outcomes(
         rows: The contacts' numbers and outcomes.
         execution: The execution that writes; None for any.
         resend: Who may send again those that failed and may be sent again at all.
+        other_requests: Requests that were sent, and that none of the outcomes counts.
 
     Raises:
         RunBusy: if a later execution has begun.
     """
-    values = [_values(run_key, step, number, done, resend) for number, done in rows]
-    if values:  # a transaction for nothing would wait for the other writers
+    if rows or other_requests:  # a transaction for nothing would wait for the other writers
         with writing(database) as connection:
             if execution is not None:
                 hold_execution(connection, run_key, execution, shared=True)
-            insert_rows(connection, outcome, values, overwrite=True)
+            values = [outcome_values(run_key, step, number, done, resend) for number, done in rows]
+            put_outcomes(connection, run_key, step, values, other_requests)
+
+
+def put_outcomes(
+    connection: Connection, run_key: int, step: int, values: Sequence[OutcomeValues], other_requests: int = 0
+) -> None:
+    """Put outcomes in place of former ones, whose requests still count.
+
+    Args:
+        connection: In a transaction that writes.
+        run_key: The run's key.
+        step: The step's number.
+        values: The outcomes, as of `outcome_values`.
+        other_requests: As of `write_outcomes`.
+    """
+    numbers = [row[_NUMBER] for row in values]
+    if numbers and _is_again(connection, run_key):
+        former = connection.scalar(_REQUESTS, {"run": run_key, "step": step, "numbers": numbers})
+        other_requests += int(former or 0)
+    insert_rows(connection, outcome, values, overwrite=True)
+    if other_requests:
+        counted = update(steps).where(steps.c.run == run_key, steps.c.step == step)
+        connection.execute(counted.values(other_requests=steps.c.other_requests + other_requests))
+
+
+OutcomeValues = tuple[Any, ...]
+"""The values of a row of `outcome`, in its columns' order."""
+
+_NUMBER = list(outcome.c.keys()).index("number")
+
+_REQUESTS = select(func.sum(outcome.c.attempts)).where(
+    outcome.c.run == bindparam("run"),
+    outcome.c.step == bindparam("step"),
+    outcome.c.number.in_(bindparam("numbers", expanding=True)),
+)
+
+
+def _is_again(connection: Connection, run_key: int) -> bool:
+    """Whether there may be former outcomes: in the first execution each contact gets one."""
+    return (connection.scalar(_EXECUTION, {"run": run_key}) or 1) > 1
+
+
+_EXECUTION = select(runs.c.execution).where(runs.c.run == bindparam("run"))
 
 
 def eligible(run: RunRecord) -> ColumnElement[bool]:
@@ -120,15 +169,15 @@ def earlier_outcomes(
     stopped: set[int] = set()
     if not earlier or not numbers:
         return outputs, stopped
-    steps = {step.step: step for step in earlier}
+    known = {step.step: step for step in earlier}
     first, last = numbers[0], numbers[-1]
     # Neighbours are read in one go; a few far apart, as at the end of a run, one by one.
     statement = _OF_NEIGHBOURS if last - first < 4 * len(numbers) else _ONE_BY_ONE
-    these = {"run": key, "steps": list(steps), "first": first, "last": last, "numbers": numbers}
+    these = {"run": key, "steps": list(known), "first": first, "last": last, "numbers": numbers}
     for number, step, status, text in connection.execute(statement, these):
-        if status == FETCHED and steps[step].output_key:
-            outputs.setdefault(number, {})[steps[step].output_key] = text
-        elif status == FAILED and steps[step].on_failure == "stop":
+        if status == FETCHED and known[step].output_key:
+            outputs.setdefault(number, {})[known[step].output_key] = text
+        elif status == FAILED and known[step].on_failure == "stop":
             stopped.add(number)
     return outputs, stopped
 
@@ -144,26 +193,35 @@ _OF_NEIGHBOURS = _outcomes(outcome.c.number.between(bindparam("first"), bindpara
 _ONE_BY_ONE = _outcomes(outcome.c.number.in_(bindparam("numbers", expanding=True)))
 
 
-def _values(run_key: int, step: int, number: int, done: Outcome, resend: Resend) -> tuple[object, ...]:
+def outcome_values(
+    run_key: int,
+    step: int,
+    number: int,
+    done: Outcome,
+    resend: Resend,
+    *,
+    intent_at: int | None = None,
+    digest: str | None = None,
+) -> OutcomeValues:
+    """The row of an outcome.
+
+    Args:
+        run_key: The run's key.
+        step: The step's number.
+        number: The contact's.
+        done: The outcome.
+        resend: Who may send it again if it failed, and may be sent again at all.
+        intent_at: Of a write under a key that failed: when it was first sent, in seconds by the database's clock.
+        digest: And of what templates.
+    """
     failure = done.failure
     detail = _detail(failure) if failure else None
+    who = None if failure is None else int(resend if done.may_resend else Resend.IF_NAMED)
     microseconds = round(done.seconds * 1_000_000)
-    status = _CODES[done.status]
+    status, counts = _CODES[done.status], (done.attempts, done.bytes)
     return (
-        run_key,
-        step,
-        number,
-        status,
-        done.output,
-        done.code,
-        detail,
-        microseconds,
-        done.attempts,
-        done.bytes,
-        None if failure is None else int(resend if done.may_resend else Resend.IF_NAMED),
-        None,
-        None,
-    )
+        run_key, step, number, status, done.output, done.code, detail, microseconds, *counts, who, intent_at, digest,
+    )  # fmt: skip
 
 
 def _detail(failure: Failure) -> str:

@@ -17,11 +17,13 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
+    or_,
     select,
 )
 from sqlalchemy.sql.elements import ColumnElement
 
 from leadpush_prefect.errors import LeadpushError
+from leadpush_prefect.model.outcome import Resend
 from leadpush_prefect.store.column_types import corrupt
 from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.outcomes import FAILED, earlier_outcomes, eligible, status_at
@@ -56,8 +58,8 @@ def pending(
     """The contacts that a step has to touch, in order, in chunks; each chunk is read when it is asked for.
 
     These are the contacts without outcome at the step that are subscribed (or the run includes the others)
-    and have not failed at an earlier step that stops the workflow. From the second execution on, a step that
-    stops the workflow tries those again that failed at it.
+    and have not failed at an earlier step that stops the workflow. From the second execution on, those that failed at
+    it too, where any execution may send them again.
 
     No transaction is open between two chunks.
 
@@ -142,7 +144,7 @@ def _incomplete(run: RunRecord, step: StepRecord) -> Select[int, str]:
     the numbers of those that have one, as a text. A row for each number would take several times as long."""
     o = outcome.c
     done = [o.run == run.key, o.step == step.step]
-    done += [o.status != FAILED] if step.on_failure == "stop" else []
+    done += [or_(o.status != FAILED, func.coalesce(o.resend, Resend.IF_NAMED) != Resend.BY_ITSELF)]
 
     hundred = select(bindparam("start", type_=Integer).label("first")).cte("hundred", recursive=True)
     following = hundred.c.first + HUNDRED

@@ -117,6 +117,8 @@ step = Table(
     Column("execution", StoredInteger, nullable=False),  # the last that declared the step
     # Requests that no outcome counts: of outcomes that were replaced, and of calls that were cut off.
     Column("other_requests", StoredBigInteger, nullable=False, server_default="0"),
+    # Whether an earlier version wrote its failures, and so did not decide who may send them again.
+    Column("undecided", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("run", "node", name="leadpush_step_node"),
 )
 

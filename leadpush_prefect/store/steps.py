@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from sqlalchemy import Connection, Engine, bindparam, select
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
 from leadpush_prefect.errors import Reason, StepRefused
 from leadpush_prefect.store.bulk_insert import insert_or_update
 from leadpush_prefect.store.database import reading, writing
 from leadpush_prefect.store.locking import hold_execution
+from leadpush_prefect.store.resend import decide_resend
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import claim
 from leadpush_prefect.store.schema import step as steps
@@ -33,6 +34,7 @@ class StepRecord:
         on_failure: `stop` or `continue`.
         definition: A fingerprint of all that makes the step what it is.
         execution: The last execution of the run that declared it.
+        other_requests: Requests of it that no outcome counts.
     """
 
     step: int
@@ -44,9 +46,11 @@ class StepRecord:
     on_failure: Literal["stop", "continue"]
     definition: str
     execution: int
+    other_requests: int = field(default=0, compare=False)
 
 
-_COLUMNS = [steps.c[field.name] for field in fields(StepRecord)]
+_COLUMNS = [steps.c[each.name] for each in fields(StepRecord)]
+_DECLARED = [each.name for each in fields(StepRecord) if each.compare]
 _STEPS = select(*_COLUMNS).where(steps.c.run == bindparam("key")).order_by(steps.c.step)
 
 
@@ -63,6 +67,7 @@ def declare_step(
     definition: str,
     batch: int | None = None,
     owner: str = "",
+    writes: bool = False,
 ) -> int:
     """The number of a run's step; each batch declares it, the first one makes it.
 
@@ -74,6 +79,7 @@ def declare_step(
         node, output_key, kind, endpoint, condition, on_failure, definition: As in StepRecord.
         batch: A batch to claim for it at once, as by `claim_batch`.
         owner: Who works on that.
+        writes: Whether it sends what must not be sent twice (POST, PATCH).
 
     Raises:
         StepRefused: if the flow has two steps of this node, or two that store under one key and are not both
@@ -91,11 +97,21 @@ def declare_step(
         if step != former:
             _refuse_second_definition(step, former)
             _refuse_taken_key(step, known)
-            values = {column.name: getattr(step, column.name) for column in _COLUMNS}
-            connection.execute(insert_or_update(connection, steps).values(run=run.key, **values))
+            _put(connection, run, step, is_new=former is None)
+            if former:
+                decide_resend(connection, run.key, number, on_failure, writes=writes)
         if batch is not None:
             _claim(connection, run, number, batch, owner)
     return number
+
+
+def _put(connection: Connection, run: RunRecord, step: StepRecord, *, is_new: bool) -> None:
+    values = {name: getattr(step, name) for name in _DECLARED}
+    if is_new:
+        connection.execute(insert(steps).values(run=run.key, **values))
+    else:
+        this = steps.c.run == run.key, steps.c.step == step.step
+        connection.execute(update(steps).where(*this).values(values))
 
 
 def claim_batch(database: Engine, run: RunRecord, step: int, batch: int, owner: str) -> None:

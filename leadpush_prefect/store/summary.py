@@ -47,7 +47,7 @@ class StepSummary:
         skipped: Contacts that did not meet the condition, or were no longer subscribed.
         failed: Contacts that failed, by code, the most frequent first.
         not_reached: Contacts that an earlier step stopped.
-        requests: How many were sent, with all retries.
+        requests: How many were sent over all executions, with all retries; at least so many where a process was killed.
         bytes: The size of all responses, decompressed.
         p50: The median latency in seconds; None where nothing was sent. So p95 and p99.
     """
@@ -213,7 +213,7 @@ def _summary(connection: Connection, run: RunRecord, step: StepRecord, stops: Se
         skipped=sum(count for (status, _), count in contacts.items() if status == SKIPPED),
         failed=dict(sorted(failed.items(), key=lambda item: (-item[1], item[0]))),
         not_reached=_count_failed(connection, run, stops, _status_too(step.step).is_(None)),
-        requests=requests,
+        requests=requests + step.other_requests,
         bytes=size,
         p50=percentile(histogram, 0.50),
         p95=percentile(histogram, 0.95),

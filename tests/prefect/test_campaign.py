@@ -726,8 +726,8 @@ def test_retries_of_a_batch(endpoint: ApiEndpoint, acme: Workspace, api: RawServ
 
     calls = [0]
 
-    def write(*arguments: Any) -> None:
-        write_outcomes(*arguments)
+    def write(*arguments: Any, **named: Any) -> None:
+        write_outcomes(*arguments, **named)
         calls[0] += 1
         if calls[0] == 1:
             raise ZeroDivisionError

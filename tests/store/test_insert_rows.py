@@ -66,7 +66,21 @@ def test_any_text(engine: Engine, texts: list[tuple[str, bool, str, str]]) -> No
 
 def test_any_number(engine: Engine) -> None:
     """The largest numbers, nothing, and the empty text come back as they were."""
-    largest = (2**31 - 1, 2**15 - 1, 2**31 - 1, 3, "", "c", None, 2**63 - 1, 2**31 - 1, -(2**63))
+    largest = (
+        2**31 - 1,
+        2**15 - 1,
+        2**31 - 1,
+        3,
+        "",
+        "c",
+        None,
+        2**63 - 1,
+        2**31 - 1,
+        -(2**63),
+        2,
+        2**63 - 1,
+        "",
+    )
     write(engine, [largest])
 
     assert [largest] == outcomes(engine, 2**31 - 1)

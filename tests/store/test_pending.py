@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from leadpush_prefect.errors import LeadpushError
-from leadpush_prefect.model.outcome import Outcome, Status
+from leadpush_prefect.model.outcome import Outcome, Status, resend_of
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.pending import PendingContact, pending
 from leadpush_prefect.store.snapshot import snapshot
@@ -59,7 +59,8 @@ def test_second_execution(database: Engine, on_failure: str, again: list[int]) -
     """A second execution tries those without outcome, and those whose failure stopped them."""
     first = started(database, 5)
     step = declare(database, first, "a", on_failure=on_failure)
-    write_outcomes(database, first.key, step, [(0, FETCHED), (1, SKIPPED), (2, FAILED)])
+    rows = [(0, FETCHED), (1, SKIPPED), (2, FAILED)]
+    write_outcomes(database, first.key, step, rows, resend=resend_of(on_failure))
     second = begin(database)
     declare(database, second, "a", on_failure=on_failure)
 
@@ -184,7 +185,7 @@ def test_left_over(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         step = declare(database, run, "a", on_failure=on_failure)
         reached = [n for n, one in enumerate(rows) if one.subscribed or everybody]
         made = {n: FAILED if chance.random() < 0.01 else FETCHED for n in reached if chance.random() > share}
-        write_outcomes(database, run.key, step, list(made.items()))
+        write_outcomes(database, run.key, step, list(made.items()), resend=resend_of(on_failure))
         again = begin(database, **facts)
         stop = run.contacts - chance.randrange(300)
         found = [c.number for chunk in pending(database, again, step, range(first, stop), 40) for c in chunk]
