@@ -11,6 +11,7 @@ from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_valida
 
 import leadpush_prefect.blocks.lenient as lenient
 from leadpush_prefect.blocks.base import DOCUMENTATION, CheckedBlock, block_of_any_json
+from leadpush_prefect.blocks.flow_key import flow_key
 from leadpush_prefect.blocks.workspace import Workspace, workspace_config
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
 from leadpush_prefect.model.config import METHODS, EndpointConfig, HasConfig, WorkspaceConfig
@@ -52,6 +53,10 @@ class ApiEndpoint(CheckedBlock, Block):
         follow_redirects: Whether redirects are followed, 5 at most, each within the workspace's limits. To another
             origin (scheme, host and port) goes only a GET, with no header of the endpoint's own. Default False.
         reuse_connections: Whether a connection to the API carries one request after the other. Default True.
+        idempotency_header: The header in which a POST or PATCH carries a key, such as `Idempotency-Key` (IETF
+            draft-ietf-httpapi-idempotency-key-header): the same key for the same run, step and contact, so that an API
+            that knows the header does once what it is asked twice. With it a write is sent again as a GET is. For an
+            API that does not keep keys, leave it empty, which is the default.
 
     Example:
         Load a saved endpoint and use it in a flow:
@@ -83,6 +88,7 @@ class ApiEndpoint(CheckedBlock, Block):
         "max_attempts": lenient.integer,
         "follow_redirects": lenient.switch,
         "reuse_connections": lenient.switch,
+        "idempotency_header": lenient.text,
     }
 
     workspace: str = Field(
@@ -165,6 +171,12 @@ class ApiEndpoint(CheckedBlock, Block):
         title="Reuse connections",
         description="Off: each request gets a connection of its own, for an API that mixes up its responses.",
     )
+    idempotency_header: str = Field(
+        default="",
+        title="Idempotency header",
+        description="Where the API does once what it is asked twice under one key: the header of the key, such as "
+        "Idempotency-Key. A POST or PATCH is then sent again as a GET is. Empty: none.",
+    )
 
     if TYPE_CHECKING:  # a field takes more than it is: plain secrets, and a body of any JSON
 
@@ -186,6 +198,7 @@ class ApiEndpoint(CheckedBlock, Block):
             max_attempts: int = 3,
             follow_redirects: bool = False,
             reuse_connections: bool = True,
+            idempotency_header: str = "",
         ) -> None: ...
 
     _unusable: list[Problem] = PrivateAttr(default_factory=list)
@@ -215,6 +228,7 @@ class ApiEndpoint(CheckedBlock, Block):
             max_attempts=self.max_attempts,
             follow_redirects=self.follow_redirects,
             reuse_connections=self.reuse_connections,
+            idempotency_header=self.idempotency_header.strip(),
         )
 
     def problems(self, workspace: Workspace | WorkspaceConfig | None = None) -> list[Problem]:
@@ -242,12 +256,15 @@ class ApiEndpoint(CheckedBlock, Block):
     def build_request(self, context: CampaignContext) -> httpx.Request:
         """The request for one contact, with exactly what the wire will have. Nothing is sent.
 
+        With an `idempotency_header`, the key of a POST or PATCH is made of the flow run's id, the endpoint's name and
+        the contact's id, so that outside of a flow there is none.
+
         Args:
             context: The contact on its way through a campaign.
 
         Raises:
             FetchFailed: if a template cannot be rendered for this contact.
-            BlockInvalid: if the endpoint has problems.
+            BlockInvalid: if the endpoint has problems, or an `idempotency_header` outside of a flow.
 
         Example:
             >>> from leadpush_prefect import CampaignContext
@@ -260,10 +277,14 @@ class ApiEndpoint(CheckedBlock, Block):
         """
         from leadpush_prefect.sending.client import rendered_request
 
-        return rendered_request(self.prepare(context.workspace), context).to_httpx()
+        target = self.prepare(context.workspace)
+        return rendered_request(target, context, flow_key(target, context)).to_httpx()
 
     def call(self, context: CampaignContext, transport: httpx.AsyncBaseTransport | None = None) -> Any:
         """Send the request for one contact, and give the response's JSON: an object or an array.
+
+        With an `idempotency_header`, a POST or PATCH has the key that `build_request` shows: within one flow run the
+        API does it once for a contact, however often it is called.
 
         Args:
             context: The contact on its way through a campaign.
@@ -271,7 +292,7 @@ class ApiEndpoint(CheckedBlock, Block):
 
         Raises:
             FetchFailed: with the Reason, if there is no such response.
-            BlockInvalid: if the endpoint has problems.
+            BlockInvalid: if the endpoint has problems, or an `idempotency_header` outside of a flow.
 
         Example:
             >>> import httpx
@@ -283,7 +304,8 @@ class ApiEndpoint(CheckedBlock, Block):
         """
         from leadpush_prefect.sending.client import call
 
-        return call(self.prepare(context.workspace), context, transport)
+        target = self.prepare(context.workspace)
+        return call(target, context, transport, flow_key(target, context))
 
     async def acall(self, context: CampaignContext, transport: httpx.AsyncBaseTransport | None = None) -> Any:
         """Send the request for one contact; the awaitable twin of `call`, with its arguments and errors.
@@ -292,7 +314,8 @@ class ApiEndpoint(CheckedBlock, Block):
         """
         from leadpush_prefect.sending.client import acall
 
-        return await acall(self.prepare(context.workspace), context, transport)
+        target = self.prepare(context.workspace)
+        return await acall(target, context, transport, flow_key(target, context))
 
     def prepare(self, workspace: HasConfig | WorkspaceConfig | str) -> PreparedEndpoint:
         """The endpoint, checked and compiled for a workspace; compiled again only when one of them has

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from time import monotonic
 from typing import Any
@@ -17,6 +17,7 @@ from leadpush_prefect.campaigns.steps import (
     render_values,
 )
 from leadpush_prefect.endpoints.attempt import Call
+from leadpush_prefect.endpoints.idempotency import idempotency_key, takes_key
 from leadpush_prefect.errors import Reason, RunStopped
 from leadpush_prefect.model.outcome import WITHDRAWN, Outcome, resend_of
 from leadpush_prefect.model.step import Step
@@ -76,6 +77,7 @@ class _BatchFetch:
         numbers = batch_range(run.record, batch.number)
         chunks = pending(run.database, run.record, number, numbers, run.tunables.chunk_size)
         self.portions = self.portions_of(chunks)
+        self.is_keyed = takes_key(fetch.endpoint.endpoint.config)
         self.turns = run.turns(fetch.step.node)
         self.feed = dispatcher().feed(fetch.endpoint, groups=(batch.run_id, owner))
 
@@ -134,9 +136,15 @@ class _BatchFetch:
             values = self.reads.values(contact)
             outcome = fetch.without_request(condition, values, simulate=simulate)
             if outcome is None:
-                yield contact.number, Call(fetch.endpoint, values)
+                yield contact.number, Call(fetch.endpoint, values, key=self.key(values))
             else:
                 self.writer.add([(contact.number, outcome)])
+
+    def key(self, values: Mapping[str, Any]) -> str:
+        """The idempotency key of a contact's request; empty where the endpoint asks for none."""
+        if not self.is_keyed:
+            return ""
+        return idempotency_key(self.run.record.run_id, self.fetch.step.node, str(values["contact"]["_id"]))
 
     def collect(self, *, wait: bool = True) -> None:
         """Take what has come, and write it if it is a chunk, or the time has come."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from leadpush_prefect.blocks.flow_key import flow_key
 from leadpush_prefect.blocks.workspace import workspace_config
 from leadpush_prefect.campaigns.steps import (
     Fetch,
@@ -27,11 +28,14 @@ def fetch_contact(context: CampaignContext, fetch: Fetch) -> CampaignContext:
 
     Raises:
         FetchFailed: if there is no output and the step stops at a failure.
+        BlockInvalid: if the endpoint asks for an idempotency key, and there is no flow run to make it of.
         StepRefused: if the step is wrong, or the contact has been through one of its name.
     """
     step = fetch.step
     after = context.after(step.node)
-    outcome = _without_request(after, fetch) or fetch_one(fetch.endpoint, after, node=step.values())
+    outcome = _without_request(after, fetch) or fetch_one(
+        fetch.endpoint, after, node=step.values(), key=_key(after, fetch)
+    )
     return _with_outcome(after, step, outcome)
 
 
@@ -39,13 +43,19 @@ async def afetch_contact(context: CampaignContext, fetch: Fetch) -> CampaignCont
     """The awaitable twin of `fetch_contact`; cancelling it stops the request."""
     step = fetch.step
     after = context.after(step.node)
-    outcome = _without_request(after, fetch) or await afetch_one(fetch.endpoint, after, node=step.values())
+    outcome = _without_request(after, fetch) or await afetch_one(
+        fetch.endpoint, after, node=step.values(), key=_key(after, fetch)
+    )
     return _with_outcome(after, step, outcome)
 
 
 def _without_request(context: CampaignContext, fetch: Fetch) -> Outcome | None:
     values = context.values(workspace_values(fetch.endpoint.workspace), fetch.step.values())
     return fetch.without_request(condition_of(fetch.step), values, simulate=context.simulate)
+
+
+def _key(context: CampaignContext, fetch: Fetch) -> str:
+    return flow_key(fetch.endpoint, context, fetch.step.node)
 
 
 def _with_outcome(context: CampaignContext, step: Step, outcome: Outcome) -> CampaignContext:

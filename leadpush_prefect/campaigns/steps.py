@@ -49,7 +49,7 @@ class Fetch:
     @property
     def writes(self) -> bool:
         """Whether its requests must not be sent twice."""
-        return self.endpoint.endpoint.config.method not in IDEMPOTENT_METHODS
+        return self.endpoint.endpoint.config.method.upper() not in IDEMPOTENT_METHODS
 
     def without_request(
         self, condition: Condition | None, values: Mapping[str, Any], *, simulate: bool

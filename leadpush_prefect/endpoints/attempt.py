@@ -16,6 +16,13 @@ from random import random
 from time import perf_counter
 from typing import Any
 
+from leadpush_prefect.endpoints.idempotency import (
+    CONFLICT,
+    NOTHING_ANSWERED,
+    Answered,
+    answered_again,
+    with_key,
+)
 from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.endpoints.redirects import MAX_REDIRECTS, REDIRECTS, RedirectRefused, redirected
 from leadpush_prefect.endpoints.retries import retry_delay
@@ -44,13 +51,18 @@ SHOWN_REQUEST_LENGTH = 4_000
 
 @dataclass(slots=True)
 class Call:
-    """One contact's fetch on its way: `attempt` counts what was sent, `request` is rendered once."""
+    """One contact's fetch on its way: `attempt` counts what was sent, `request` is rendered once.
+
+    Under a `key` (see `endpoints.idempotency`), `answered` is what the last refusals under it were.
+    """
 
     target: PreparedEndpoint
     values: Mapping[str, Any] = field(repr=False)  # asyncio's debug log shows what its loop calls
     attempt: int = 0
     request: RenderedRequest | None = None
     followed: bool = False  # a redirect, in this attempt
+    key: str = ""
+    answered: Answered = NOTHING_ANSWERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +107,11 @@ async def attempt(
         )
     except _NoOutput as failed:
         headers, status = failed.response.headers, failed.response.status
+        failure = Failure(failed.reason, failed.message, http_status=status)
+        if _is_replayed(call, failed):
+            return _failed(call, started, failure, failed.response, sent=True)
         return _retry(call, failed.reason, status, True, headers.get("retry-after")) or _failed(
-            call,
-            started,
-            Failure(failed.reason, failed.message, http_status=status),
-            failed.response,
-            sent=True,
+            call, started, failure, failed.response, sent=True
         )
     except Exception as error:
         # Its text may hold anything; its kind and place are what the report of a fault needs.
@@ -147,7 +158,8 @@ def render(call: Call) -> RenderedRequest:
         TemplateFailed: if a template cannot be rendered for this contact.
         TransportFailed: `host_not_allowed`.
     """
-    request = call.request = call.target.endpoint.render(call.values)
+    endpoint = call.target.endpoint
+    request = call.request = with_key(endpoint.render(call.values), endpoint.config, call.key)
     _check_host(call, request)
     return request
 
@@ -226,6 +238,7 @@ def _retry(
         return None
     seconds = retry_delay(
         method=call.request.method,
+        has_key=bool(call.key),
         reason=reason,
         status=status,
         sent=sent,
@@ -237,6 +250,14 @@ def _retry(
     return None if seconds is None else Retry(seconds)
 
 
+def _is_replayed(call: Call, failed: _NoOutput) -> bool:
+    """Whether the next response would be the same: under a key, an API may give what it has given again."""
+    if not call.key or failed.reason is not Reason.HTTP_STATUS:
+        return False
+    call.answered, is_replayed = answered_again(call.answered, failed.response.status, failed.response.body)
+    return is_replayed
+
+
 def _failed(
     call: Call, started: float, failure: Failure, response: Response | None = None, *, sent: bool = False
 ) -> Outcome:
@@ -244,16 +265,19 @@ def _failed(
     request = call.request.masked(mask).as_text()[:SHOWN_REQUEST_LENGTH] if call.request else ""
     excerpt = _excerpt(mask, failure.reason, response) if response else ""
     size = len(response.body) if response else 0
-    effect = _effect(call, failure, response, sent)
-    reason = Reason.OUTCOME_UNKNOWN if effect is Effect.UNKNOWN else failure.reason
+    effect, is_keyed = _effect(call, failure, response, sent), bool(call.key)
+    is_unknown = effect is Effect.UNKNOWN and not is_keyed
+    reason = Reason.OUTCOME_UNKNOWN if is_unknown else failure.reason
     failure = replace(failure, reason=reason, request=request, excerpt=excerpt)
-    seconds, may_resend = perf_counter() - started, effect is Effect.NONE
-    return Outcome(Status.FAILED, None, failure, seconds, call.attempt, size, may_resend=may_resend)
+    outcome = Outcome(Status.FAILED, None, failure, perf_counter() - started, call.attempt, size)
+    # Under a key, a 409 says that the API is still at work on it.
+    is_done = effect is not Effect.NONE or (is_keyed and failure.http_status == CONFLICT)
+    return replace(outcome, may_resend=is_keyed or not is_done, is_open=is_keyed and is_done)
 
 
 def _effect(call: Call, failure: Failure, response: Response | None, sent: bool) -> Effect:
     """What the API may have done that must not be done twice."""
-    if call.target.endpoint.config.method in IDEMPOTENT_METHODS:
+    if call.target.endpoint.config.method.upper() in IDEMPOTENT_METHODS:
         return Effect.NONE
     may_come_later = response is not None and "retry-after" in response.headers
     return effect_of(
@@ -291,8 +315,12 @@ codecs.register_error("leadpush-latin-1", _as_latin_1)
 
 
 def new_call(
-    target: PreparedEndpoint, context: CampaignContext, node: Mapping[str, str] | None = None
+    target: PreparedEndpoint,
+    context: CampaignContext,
+    node: Mapping[str, str] | None = None,
+    *,
+    key: str = "",
 ) -> Call:
     """The call of an endpoint for one contact."""
     node = node or node_values(endpoint=target.name)
-    return Call(target, context.values(workspace_values(target.workspace), node))
+    return Call(target, context.values(workspace_values(target.workspace), node), key=key)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from leadpush_prefect.endpoints.attempt import attempt, new_call
+from leadpush_prefect.endpoints.idempotency import KEY_LENGTH, takes_key
 from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.endpoints.retries import retry_delay
 from leadpush_prefect.errors import Reason
@@ -119,7 +121,9 @@ async def _test(endpoint: PreparedEndpoint, context: CampaignContext) -> Endpoin
         parse_networks(endpoint.workspace.allowed_networks), reuse=endpoint.endpoint.config.reuse_connections
     )
     recording = _Recording(network)
-    call = new_call(_without_retries(endpoint), context)
+    # Each test is a new wish: under the key of an earlier one the API would answer from its memory.
+    key = secrets.token_hex(KEY_LENGTH // 2) if takes_key(endpoint.endpoint.config) else ""
+    call = new_call(_without_retries(endpoint), context, key=key)
     try:
         outcome = await attempt(call, recording, RateLimit(0).wait)
     finally:
@@ -163,6 +167,7 @@ def _retry_seconds(endpoint: PreparedEndpoint, outcome: Outcome, response: Respo
         return None
     return retry_delay(
         method=config.method,
+        has_key=takes_key(config),
         reason=failure.reason,
         status=failure.http_status,
         sent=failure.reason not in (Reason.DNS_FAILED, Reason.CONNECT_FAILED),

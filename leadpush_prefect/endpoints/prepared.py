@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from leadpush_prefect.endpoints.compiled import CompiledEndpoint, compile_endpoint
+from leadpush_prefect.endpoints.idempotency import takes_key
 from leadpush_prefect.endpoints.validation import endpoint_problems
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
 from leadpush_prefect.model.config import EndpointConfig, WorkspaceConfig
@@ -37,7 +39,12 @@ class PreparedEndpoint:
     @property
     def digest(self) -> str:
         """Of what it sends under a key; empty without a key."""
-        return ""
+        config = self.endpoint.config
+        if not takes_key(config):
+            return ""
+        return sha256(
+            repr((config.method, config.url, config.body)).encode("utf-8", "surrogatepass")
+        ).hexdigest()[:32]
 
     @property
     def made_of(self) -> tuple[EndpointConfig, WorkspaceConfig]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from leadpush_prefect.endpoints.idempotency import CONFLICT
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.effects import IDEMPOTENT_METHODS, Effect, effect_of
 
@@ -15,6 +16,7 @@ __all__ = ["RETRYABLE_STATUSES", "retry_delay"]
 BASE_SECONDS = 0.25
 CAP_SECONDS = 10.0
 MAX_RETRY_AFTER_SECONDS = 60.0
+CONFLICT_SECONDS = 1.0
 
 RETRYABLE_STATUSES = frozenset(
     {
@@ -32,6 +34,7 @@ RETRYABLE_STATUSES = frozenset(
 def retry_delay(
     *,
     method: str,
+    has_key: bool = False,
     reason: Reason,
     status: int | None,
     sent: bool,
@@ -47,6 +50,7 @@ def retry_delay(
 
     Args:
         method: In upper case.
+        has_key: Whether the API does it once, however often it is sent (see `endpoints.idempotency`).
         reason: Why the attempt failed.
         status: The response's status, where there was one.
         sent: Whether a byte of the request may have reached the API.
@@ -66,7 +70,10 @@ def retry_delay(
     ...             retry_after=None, now=noon, random=lambda: 0.5)
     0.5
     """
-    if not _may_retry(method, reason, status, sent, retry_after):
+    if has_key and reason is Reason.HTTP_STATUS and status == CONFLICT:
+        return CONFLICT_SECONDS
+    is_repeatable = has_key or method in IDEMPOTENT_METHODS
+    if not _may_retry(is_repeatable, reason, status, sent, retry_after):
         return None
     asked = None if retry_after is None else _retry_after_seconds(retry_after, now)
     if asked is not None:
@@ -75,9 +82,11 @@ def retry_delay(
     return random() * min(CAP_SECONDS, BASE_SECONDS * 2.0**doublings)
 
 
-def _may_retry(method: str, reason: Reason, status: int | None, sent: bool, retry_after: str | None) -> bool:
+def _may_retry(
+    is_repeatable: bool, reason: Reason, status: int | None, sent: bool, retry_after: str | None
+) -> bool:
     may_pass = status in RETRYABLE_STATUSES if reason is Reason.HTTP_STATUS else reason.retryable
-    if not may_pass or method in IDEMPOTENT_METHODS:
+    if not may_pass or is_repeatable:
         return may_pass
     return effect_of(reason, status, sent=sent, may_come_later=retry_after is not None) is Effect.NONE
 

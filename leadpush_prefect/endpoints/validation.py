@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from urllib.parse import unquote_plus
 
 from leadpush_prefect.endpoints.compiled import (
+    DEFAULT_HEADERS,
     check_header,
     check_url,
     compile_body,
@@ -23,6 +24,7 @@ from leadpush_prefect.endpoints.compiled import (
 )
 from leadpush_prefect.errors import Problem
 from leadpush_prefect.model.config import METHODS, EndpointConfig, WorkspaceConfig
+from leadpush_prefect.model.effects import IDEMPOTENT_METHODS
 from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.network.grammar import CONTROL, TOKEN
 from leadpush_prefect.templates import Template, TemplateFailed
@@ -35,6 +37,8 @@ _OF_THE_CONNECTION = frozenset(
     "host content-length transfer-encoding connection keep-alive te trailer upgrade expect "
     "proxy-connection proxy-authorization http2-settings".split()
 )
+# What it sets itself, where the endpoint does not.
+_OF_EVERY_REQUEST = frozenset({"content-type", *(name.lower() for name, _ in DEFAULT_HEADERS)})
 _DECODABLE = re.compile(r"(gzip|deflate|identity|\*|\s|,|;q=[\d.]+)*")
 # One that is never closed reaches to the end, so that the closing marks are looked for but once.
 _TEMPLATE_TAG = re.compile(r"\{\{.*?(?:\}\}|\Z)|\{%.*?(?:%\}|\Z)|\{#.*?(?:#\}|\Z)", re.DOTALL)
@@ -141,6 +145,7 @@ def _endpoint_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | No
     templates: list[Template] = []
     yield from _url_problems(endpoint, workspace, templates)
     yield from _header_problems(endpoint, templates)
+    yield from _idempotency_problems(endpoint)
     yield from _query_problems(endpoint, templates)
     yield from _body_problems(endpoint, templates)
     for template in templates:
@@ -292,6 +297,34 @@ def _header_problems(endpoint: EndpointConfig, templates: list[Template]) -> Ite
         ]
         yield from unfit or _fixed_header_problems(templates[-1], endpoint)
         yield from _secret_in_clear(field, name, value)
+
+
+def _idempotency_problems(endpoint: EndpointConfig) -> Iterator[Problem]:
+    name, field = endpoint.idempotency_header, "idempotency_header"
+    if not name:
+        return
+    if not TOKEN.fullmatch(name):
+        yield error(
+            field,
+            "HTTP allows no such header name (RFC 9110, section 5.1).",
+            "Give the name that the API documents, such as Idempotency-Key.",
+        )
+    elif name.lower() in _OF_THE_CONNECTION or name.lower() in _OF_EVERY_REQUEST:
+        yield error(
+            field,
+            f"{name} says another thing to every API.",
+            "Give the name that the API documents, such as Idempotency-Key.",
+        )
+    elif endpoint.header(name) is not None:
+        yield error(
+            field, "The headers have one of that name too; case does not count.", "Leave one of them out."
+        )
+    if endpoint.method.upper() in IDEMPOTENT_METHODS:
+        yield warning(
+            field,
+            f"It has no effect: only POST and PATCH carry a key, and this is a {endpoint.method.upper()}.",
+            "Leave it empty.",
+        )
 
 
 def _header_value_problems(field: str, name: str, source: str) -> Iterator[Problem]:

@@ -89,6 +89,7 @@ class EndpointConfig:
     max_attempts: int = 3
     follow_redirects: bool = False
     reuse_connections: bool = True
+    idempotency_header: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "secrets", Secrets(self.secrets))

@@ -6,7 +6,15 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from leadpush_prefect.endpoints.attempt import Retry, attempt, public_message, render, render_failure
+from leadpush_prefect.endpoints.attempt import (
+    Call,
+    Retry,
+    attempt,
+    new_call,
+    public_message,
+    render,
+    render_failure,
+)
 from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.model.context import CampaignContext
 from leadpush_prefect.model.outcome import Failure, Outcome
@@ -19,21 +27,19 @@ from leadpush_prefect.text.json_text import from_json
 
 if TYPE_CHECKING:
     import httpx
-from leadpush_prefect.endpoints.attempt import new_call
-
 __all__ = ["acall", "call", "fetch_one", "rendered_request"]
 
 FOREVER = 86_400.0
 """Each attempt has its own deadline, so that the wait for the outcome needs none."""
 
 
-def rendered_request(target: PreparedEndpoint, context: CampaignContext) -> RenderedRequest:
+def rendered_request(target: PreparedEndpoint, context: CampaignContext, key: str = "") -> RenderedRequest:
     """The request for one contact.
 
     Raises:
         FetchFailed: if a template cannot be rendered for this contact.
     """
-    rendered = _rendered(target, context)
+    rendered = _rendered(target, context, key)
     if isinstance(
         rendered, Failure
     ):  # raised here, so that no exception comes along whose frames hold secrets
@@ -41,8 +47,8 @@ def rendered_request(target: PreparedEndpoint, context: CampaignContext) -> Rend
     return rendered
 
 
-def _rendered(target: PreparedEndpoint, context: CampaignContext) -> RenderedRequest | Failure:
-    call = new_call(target, context)
+def _rendered(target: PreparedEndpoint, context: CampaignContext, key: str) -> RenderedRequest | Failure:
+    call = new_call(target, context, key=key)
     try:
         return render(call)
     except TemplateFailed as failed:
@@ -60,6 +66,7 @@ def fetch_one(
     context: CampaignContext,
     *,
     node: Mapping[str, str] | None = None,
+    key: str = "",
     transport: Transport | None = None,
 ) -> Outcome:
     """Fetch for one contact on the dispatcher, and wait for the outcome.
@@ -69,7 +76,7 @@ def fetch_one(
     """
     feed = dispatcher().feed(target, transport=transport)
     try:
-        feed.put([(None, new_call(target, context, node))])
+        feed.put([(None, new_call(target, context, node, key=key))])
         [(_, outcome)] = feed.collect(1, FOREVER)
         return outcome
     finally:
@@ -81,6 +88,7 @@ async def afetch_one(
     context: CampaignContext,
     *,
     node: Mapping[str, str] | None = None,
+    key: str = "",
     transport: Transport | None = None,
 ) -> Outcome:
     """Fetch for one contact; cancelling it stops the request.
@@ -88,40 +96,46 @@ async def afetch_one(
     With a transport it runs on the caller's own loop, to which such a transport may be bound.
     """
     if transport is None:
-        return await _on_engine(target, context, node)
-    current = new_call(target, context, node)
+        return await _on_engine(target, new_call(target, context, node, key=key))
+    current = new_call(target, context, node, key=key)
     rate = RateLimit(0)
     while isinstance(result := await attempt(current, transport, rate.wait), Retry):
         await asyncio.sleep(result.after_seconds)
     return result
 
 
-async def _on_engine(
-    target: PreparedEndpoint, context: CampaignContext, node: Mapping[str, str] | None
-) -> Outcome:
+async def _on_engine(target: PreparedEndpoint, call: Call) -> Outcome:
     feed = dispatcher().feed(target)
     try:
-        return await feed.call(new_call(target, context, node))
+        return await feed.call(call)
     finally:
         dispatcher().close(feed)
 
 
 def call(
-    target: PreparedEndpoint, context: CampaignContext, transport: httpx.AsyncBaseTransport | None
+    target: PreparedEndpoint,
+    context: CampaignContext,
+    transport: httpx.AsyncBaseTransport | None,
+    key: str = "",
 ) -> Any:
     """The response's JSON for one contact.
 
     Raises:
         FetchFailed: with the reason, if there is none.
     """
-    return _value(fetch_one(target, context, transport=_adapted(transport)), target, context)
+    outcome = fetch_one(target, context, key=key, transport=_adapted(transport))
+    return _value(outcome, target, context)
 
 
 async def acall(
-    target: PreparedEndpoint, context: CampaignContext, transport: httpx.AsyncBaseTransport | None
+    target: PreparedEndpoint,
+    context: CampaignContext,
+    transport: httpx.AsyncBaseTransport | None,
+    key: str = "",
 ) -> Any:
     """The response's JSON for one contact; the awaitable twin of `call`."""
-    return _value(await afetch_one(target, context, transport=_adapted(transport)), target, context)
+    outcome = await afetch_one(target, context, key=key, transport=_adapted(transport))
+    return _value(outcome, target, context)
 
 
 def _adapted(transport: httpx.AsyncBaseTransport | None) -> Transport | None:
