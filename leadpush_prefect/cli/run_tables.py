@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leadpush_prefect.cli.output import print_table
+from leadpush_prefect.cli.output import print_table, say
 from leadpush_prefect.reports.campaign import CampaignReport, StepReport
 from leadpush_prefect.reports.units import milliseconds_text
 
@@ -14,6 +14,9 @@ STEP_COLUMNS = ("step", "done", "skipped", "failed", "requests", "p50 ms", "p95 
 def print_steps(report: CampaignReport, *, title: str = "") -> None:
     """Print what each step did."""
     print_table(STEP_COLUMNS, map(_step_row, report.steps), title=title)
+    for step in report.steps:
+        if step.no_body:
+            say(f"{step.node}: {step.no_body_text}")
 
 
 def print_failures(report: CampaignReport) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -40,7 +41,9 @@ from leadpush_prefect.text.json_text import MAX_DEPTH, NestedTooDeeply, check_js
 from leadpush_prefect.text.projection import kept
 from leadpush_prefect.text.redaction import Masker
 
-__all__ = ["Call", "Retry", "attempt", "new_call", "public_message", "render_failure"]
+__all__ = ["Call", "Retry", "attempt", "has_no_body", "new_call", "public_message", "render_failure"]
+
+_WITHOUT_BODY = frozenset({204, 205})
 
 EXCERPT_LENGTH = 300
 """How many characters of a response that is no output are kept."""
@@ -96,9 +99,9 @@ async def attempt(
         )
         if endpoint.config.follow_redirects and response.status in REDIRECTS:
             response = await _follow(call, request, response, transport, started)
-        output = kept(read_output(response), call.target.keep)
-        seconds = perf_counter() - started
-        return Outcome(Status.FETCHED, output, None, seconds, call.attempt, len(response.body))
+        output = kept(read_output(response, endpoint.config.method), call.target.keep)
+        seconds, size = perf_counter() - started, 0 if has_no_body(response) else len(response.body)
+        return Outcome(Status.FETCHED, output, None, seconds, call.attempt, size)
     except TemplateFailed as failed:
         return _failed(call, started, render_failure(failed))
     except TransportFailed as failed:
@@ -210,21 +213,40 @@ class _NoOutput(Exception):
         self.response = response
 
 
-def read_output(response: Response) -> str:
-    """The response's JSON text as received, if it is an object or an array (RFC 8259)."""
+def has_no_body(response: Response) -> bool:
+    """Whether a response says nothing: its status has no body (RFC 9110, section 15.3), or it is blank.
+
+    >>> [has_no_body(Response(status, {}, body)) for status, body in ((204, b""), (201, b"\\n"), (200, b"{}"))]
+    [True, True, False]
+    """
+    body = response.body.removeprefix(BOM_UTF8)
+    return not body or body.isspace() or response.status in _WITHOUT_BODY
+
+
+def read_output(response: Response, method: str) -> str:
+    """The response's JSON text as received, if it is an object or an array (RFC 8259).
+
+    Whoever asks for something to be done may be told nothing but that it was: that is an empty object. The method
+    is the endpoint's, also where a redirect has made a GET of it. A byte order mark is no part of the text (RFC
+    8259, section 8.1).
+    """
     if not 200 <= response.status < 300:
         if 300 <= response.status < 400:
             raise _NoOutput(Reason.REDIRECT, f"The API redirects (HTTP {response.status}).", response)
         raise _NoOutput(Reason.HTTP_STATUS, f"The API answered with HTTP {response.status}.", response)
+    if has_no_body(response):
+        if method.upper() != "GET":
+            return "{}"
+        what = f"The API answered a GET with HTTP {response.status} and no body."
+        raise _NoOutput(Reason.RESPONSE_EMPTY, what, response)
     try:
-        value = check_json(response.body)
-        text = response.body.decode()
+        body = response.body.removeprefix(BOM_UTF8)
+        value, text = check_json(body), body.decode()
     except NestedTooDeeply:
         what = f"The response is nested more deeply than {MAX_DEPTH} levels."
         raise _NoOutput(Reason.RESPONSE_NOT_JSON, what, response) from None
     except ValueError:
-        what = "The response is not JSON." if response.body.strip() else "The response is empty."
-        raise _NoOutput(Reason.RESPONSE_NOT_JSON, what, response) from None
+        raise _NoOutput(Reason.RESPONSE_NOT_JSON, "The response is not JSON.", response) from None
     if type(value) is not dict and type(value) is not list:
         raise _NoOutput(Reason.RESPONSE_NOT_OBJECT_OR_ARRAY, "The response is a single value.", response)
     return text

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from leadpush_prefect.endpoints.attempt import attempt, new_call
+from leadpush_prefect.endpoints.attempt import attempt, has_no_body, new_call
 from leadpush_prefect.endpoints.idempotency import KEY_LENGTH, takes_key
 from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.endpoints.retries import retry_delay
@@ -48,6 +48,7 @@ class EndpointTest:
         failed_in: The phase in which it failed; None if it did not, or in none of them.
         retry_seconds: How long at most a campaign would have waited before it tried again; None if it would
             not have.
+        has_body: Whether the response says anything; what it did not need to is an output all the same, `{}`.
     """
 
     failure: Failure | None
@@ -61,6 +62,7 @@ class EndpointTest:
     phases: Mapping[Phase, float]
     failed_in: Phase | None
     retry_seconds: float | None
+    has_body: bool = True
 
     @property
     def code(self) -> str:
@@ -76,7 +78,8 @@ class EndpointTest:
     def sentence(self) -> str:
         """What happened, in which field, and what to do."""
         if self.failure is None:
-            return f"HTTP {self.status} with JSON in {self.seconds * 1000:,.1f} ms."
+            what = "with JSON" if self.has_body else "and no body"
+            return f"HTTP {self.status} {what} in {self.seconds * 1000:,.1f} ms."
         where = f" (in {self.failure.field})" if self.failure.field else ""
         return f"{self.failure.message}{where} {self.remedy}"
 
@@ -143,6 +146,7 @@ async def _test(endpoint: PreparedEndpoint, context: CampaignContext) -> Endpoin
         phases=network.phases,
         failed_in=network.failed_in,
         retry_seconds=_retry_seconds(endpoint, outcome, response),
+        has_body=response is None or not has_no_body(response),
     )
 
 

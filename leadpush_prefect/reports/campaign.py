@@ -39,6 +39,7 @@ class StepReport:
         requests: How many were sent, with all retries.
         bytes: The size of all responses, decompressed.
         p50_milliseconds: The median latency; None where nothing was sent. So p95 and p99.
+        no_body: How many of those done had a response without a body.
     """
 
     node: str
@@ -52,6 +53,12 @@ class StepReport:
     p50_milliseconds: float | None
     p95_milliseconds: float | None
     p99_milliseconds: float | None
+    no_body: int = 0
+
+    @property
+    def no_body_text(self) -> str:
+        """How many responses had no body; empty if all had one."""
+        return f"no body: {self.no_body:,}" if self.no_body else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,4 +201,5 @@ def _step(step: StepSummary) -> StepReport:
         p50_milliseconds=p50,
         p95_milliseconds=p95,
         p99_milliseconds=p99,
+        no_body=step.no_body,
     )

@@ -92,7 +92,7 @@ def _responses(step: StepReport) -> str:
         ("p99", step.p99_milliseconds),
     )
     times = [f"{name} {milliseconds_text(value)} ms" for name, value in latencies if value is not None]
-    return f"- Responses of {cell(step.node)}: {', '.join([_size(step.bytes), *times])}"
+    return f"- Responses of {cell(step.node)}: {', '.join(filter(None, [_size(step.bytes), step.no_body_text, *times]))}"
 
 
 def _size(count: int) -> str:

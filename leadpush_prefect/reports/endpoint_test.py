@@ -135,4 +135,5 @@ def _response(test: EndpointTest) -> str:
         return f"None, after {took}."
     more = "" if test.bytes is not None else "more than "
     size = test.bytes_read if test.bytes is None else test.bytes
-    return f"HTTP {test.status} in {took}, {more}{size:,} bytes."
+    body = f"{more}{size:,} bytes" if test.has_body else "no body"
+    return f"HTTP {test.status} in {took}, {body}."

@@ -39,7 +39,8 @@ def _arrow(before: str, contacts: int, after: str) -> list[str]:
 def _name(step: StepReport, went_on: int) -> str:
     endpoint = f"<br/>{_label(step.endpoint)}" if step.endpoint else ""
     failed = f"<br/>{went_on:,} failed and went on" if went_on > 0 else ""
-    return f"{_label(step.node)}{endpoint}{failed}"
+    no_body = f"<br/>{step.no_body_text}" if step.no_body else ""
+    return f"{_label(step.node)}{endpoint}{failed}{no_body}"
 
 
 def _stopped_at(number: int, report: CampaignReport) -> int:

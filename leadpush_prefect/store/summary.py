@@ -50,6 +50,7 @@ class StepSummary:
         requests: How many were sent over all executions, with all retries; at least so many where a process was killed.
         bytes: The size of all responses, decompressed.
         p50: The median latency in seconds; None where nothing was sent. So p95 and p99.
+        no_body: Of those fetched, how many responses had no body, which is the output `{}`.
     """
 
     node: str
@@ -64,6 +65,10 @@ class StepSummary:
     p50: float | None = None
     p95: float | None = None
     p99: float | None = None
+    no_body: int = 0
+
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        _fill(self, state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +106,13 @@ class RunSummary:
     withdrawn: int = 0
 
     def __setstate__(self, state: Sequence[Any]) -> None:
-        # An earlier version has pickled the first fields only.
-        for number, each in enumerate(fields(self)):
-            object.__setattr__(self, each.name, state[number] if number < len(state) else each.default)
+        _fill(self, state)
+
+
+def _fill(summary: StepSummary | RunSummary, state: Sequence[Any]) -> None:
+    """Take what was pickled: by an earlier version, the first fields only."""
+    for number, each in enumerate(fields(summary)):
+        object.__setattr__(summary, each.name, state[number] if number < len(state) else each.default)
 
 
 def summarize(database: Engine, run: RunRecord) -> RunSummary:
@@ -193,7 +202,7 @@ def percentile(histogram: Sequence[tuple[int, int]], share: float) -> float | No
 def _summary(connection: Connection, run: RunRecord, step: StepRecord, stops: Sequence[int]) -> StepSummary:
     contacts: Counter[tuple[int, str | None]] = Counter()
     latencies: Counter[int] = Counter()
-    requests = size = 0
+    requests = size = no_body = 0
     groups = _groups(connection.engine, run, _fetched(run, step))
     if sum(row.contacts for row in groups) < run.reachable:
         groups += _groups(connection.engine, run, _others(run, step))
@@ -203,6 +212,7 @@ def _summary(connection: Connection, run: RunRecord, step: StepRecord, stops: Se
             latencies[row.latency - 1] += row.contacts
         requests += int(row.requests)  # PostgreSQL sums to a Decimal
         size += int(row.size)
+        no_body += row.no_body
     failed = {code: count for (status, code), count in contacts.items() if status == FAILED and code}
     histogram = sorted(latencies.items())
     return StepSummary(
@@ -218,6 +228,7 @@ def _summary(connection: Connection, run: RunRecord, step: StepRecord, stops: Se
         p50=percentile(histogram, 0.50),
         p95=percentile(histogram, 0.95),
         p99=percentile(histogram, 0.99),
+        no_body=no_body,
     )
 
 
@@ -243,14 +254,16 @@ PART, PARTS = 50_000, 4
 
 def _fetched(run: RunRecord, step: StepRecord) -> Select[*tuple[Any, ...]]:
     """Those fetched by latency. Most are, and each key more of a group costs time."""
-    groups = select(literal(FETCHED).label("status"), null().label("code"), _latency(), *_totals())
+    o = outcome.c
+    no_body = func.count().filter(o.bytes == 0, o.attempts > 0).label("no_body")
+    groups = select(literal(FETCHED).label("status"), null().label("code"), _latency(), *_totals(), no_body)
     return groups.where(*_here(run, step), outcome.c.status == FETCHED).group_by("latency")
 
 
 def _others(run: RunRecord, step: StepRecord) -> Select[*tuple[Any, ...]]:
     """The others by status, code and latency."""
     o = outcome.c
-    groups = select(o.status, o.code, _latency(), *_totals())
+    groups = select(o.status, o.code, _latency(), *_totals(), literal(0).label("no_body"))
     return groups.where(*_here(run, step), o.status != FETCHED).group_by(o.status, o.code, "latency")
 
 

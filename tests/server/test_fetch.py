@@ -9,6 +9,7 @@ import pickle
 import socket
 import time
 from asyncio import StreamWriter
+from codecs import BOM_UTF8 as BOM
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -17,10 +18,10 @@ import pytest
 
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Workspace
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.model.outcome import Failure, Outcome
+from leadpush_prefect.model.outcome import Failure, Outcome, Status
 from leadpush_prefect.sending.client import fetch_one
 from leadpush_prefect.text.json_text import MAX_DEPTH, to_json
-from tests.support.raw_server import RawServer, Reader, in_turn, mute, respond
+from tests.support.raw_server import RawServer, Reader, each, in_turn, mute, respond
 
 LOOPBACK = ["127.0.0.0/8"]
 SECRET = "s3cret/key+"
@@ -93,6 +94,13 @@ def test_output(text: str) -> None:
         assert json.loads(text) == call(server)
 
 
+def test_byte_order_mark() -> None:
+    """A byte order mark is no part of the text (RFC 8259, section 8.1), in what is stored either."""
+    with RawServer(respond(BOM + b'{"price": 1.10}')) as server:
+        result = outcome(server)
+    assert (result.output, result.bytes) == ('{"price": 1.10}', len(BOM) + 15)
+
+
 def test_deep() -> None:
     """Nesting that a response may have can be read by whoever gets it."""
     text = "[" * MAX_DEPTH + "1.10" + "]" * MAX_DEPTH
@@ -159,8 +167,11 @@ def test_outcome() -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"", Reason.RESPONSE_NOT_JSON),
-        (b" \n", Reason.RESPONSE_NOT_JSON),
+        (b"", Reason.RESPONSE_EMPTY),
+        (b" \n", Reason.RESPONSE_EMPTY),
+        (BOM, Reason.RESPONSE_EMPTY),
+        (BOM * 2 + b"{}", Reason.RESPONSE_NOT_JSON),
+        (b" " + BOM + b"{}", Reason.RESPONSE_NOT_JSON),
         (b"<html></html>", Reason.RESPONSE_NOT_JSON),
         (b'{"a": 1', Reason.RESPONSE_NOT_JSON),
         (b'{"a": 1} x', Reason.RESPONSE_NOT_JSON),
@@ -171,7 +182,6 @@ def test_outcome() -> None:
         (b'{"a": "\xff"}', Reason.RESPONSE_NOT_JSON),
         ('{"a": "é"}'.encode("latin-1"), Reason.RESPONSE_NOT_JSON),
         ('{"a": 1}'.encode("utf-16"), Reason.RESPONSE_NOT_JSON),
-        (b"\xef\xbb\xbf{}", Reason.RESPONSE_NOT_JSON),
         (b'["\\ud800"]', Reason.RESPONSE_NOT_JSON),
         (b'[1e400, "\\ud800"]', Reason.RESPONSE_NOT_JSON),
         (b"[" * 100_000, Reason.RESPONSE_NOT_JSON),
@@ -192,13 +202,40 @@ def test_no_output(body: bytes, reason: Reason) -> None:
     assert (failed.reason, failed.status) == (reason, 200)
 
 
-@pytest.mark.parametrize("status", [204, 205])
+@pytest.mark.parametrize("status", [200, 201, 204, 205])
 def test_no_content(status: int) -> None:
-    """A success without a body is no JSON."""
+    """A GET without an answer has no output, and a sentence of its own; it is not asked for again."""
     with RawServer(respond(b"", status=status)) as server:
-        failed = failure(server)
-    assert (failed.reason, failed.status) == (Reason.RESPONSE_NOT_JSON, status)
-    assert "empty" in failed.message
+        failed = failure(server, max_attempts=3)
+        assert len(server.requests) == 1
+    assert (failed.reason, failed.status) == (Reason.RESPONSE_EMPTY, status)
+    assert failed.message == f"The API answered a GET with HTTP {status} and no body."
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    ("status", "body"), [(204, b""), (205, b""), (201, b""), (200, b" \r\n"), (202, BOM + b"\n")]
+)
+def test_done_without_a_word(method: str, status: int, body: bytes) -> None:
+    """Who was asked to do something need not say more than that it is done."""
+    with RawServer(respond(body, status=status)) as server:
+        result = outcome(server, method=method)
+        assert call(server, method=method) == {}
+    assert (result.status, result.output, result.bytes, result.attempts) == (Status.FETCHED, "{}", 0, 1)
+
+
+def test_done_after_see_other() -> None:
+    """What counts is what the endpoint asked for: a POST is done also where a GET says nothing of it."""
+    handle = each(
+        lambda request: (
+            respond(b"", status=204)
+            if request.method == b"GET"
+            else respond(b"", status=303, headers=[("Location", "/done")])
+        )
+    )
+    with RawServer(handle) as server:
+        assert call(server, method="POST", follow_redirects=True) == {}
+        assert [request.method for request in server.requests] == [b"POST", b"GET"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

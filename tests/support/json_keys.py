@@ -21,7 +21,7 @@ _COUNTS = """
 
 _STEP = """
     node kind endpoint fetched skipped failed.* not_reached requests bytes p50_milliseconds p95_milliseconds
-    p99_milliseconds
+    p99_milliseconds no_body
 """.split()
 
 _SUMMARY = [*_COUNTS, "workspace", *(f"steps[].{key}" for key in _STEP)]
