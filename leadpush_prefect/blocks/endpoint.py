@@ -11,7 +11,7 @@ from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_valida
 
 import leadpush_prefect.blocks.lenient as lenient
 from leadpush_prefect.blocks.base import DOCUMENTATION, CheckedBlock, block_of_any_json
-from leadpush_prefect.blocks.flow_key import flow_key
+from leadpush_prefect.blocks.one_contact import flow_key, warn_of_repeats
 from leadpush_prefect.blocks.workspace import Workspace, workspace_config
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
 from leadpush_prefect.model.config import METHODS, EndpointConfig, HasConfig, WorkspaceConfig
@@ -305,6 +305,7 @@ class ApiEndpoint(CheckedBlock, Block):
         from leadpush_prefect.sending.client import call
 
         target = self.prepare(context.workspace)
+        warn_of_repeats(target)
         return call(target, context, transport, flow_key(target, context))
 
     async def acall(self, context: CampaignContext, transport: httpx.AsyncBaseTransport | None = None) -> Any:
@@ -315,6 +316,7 @@ class ApiEndpoint(CheckedBlock, Block):
         from leadpush_prefect.sending.client import acall
 
         target = self.prepare(context.workspace)
+        warn_of_repeats(target)
         return await acall(target, context, transport, flow_key(target, context))
 
     def prepare(self, workspace: HasConfig | WorkspaceConfig | str) -> PreparedEndpoint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from leadpush_prefect.blocks.flow_key import flow_key
+from leadpush_prefect.blocks.one_contact import flow_key, warn_of_repeats
 from leadpush_prefect.blocks.workspace import workspace_config
 from leadpush_prefect.campaigns.steps import (
     Fetch,
@@ -55,6 +55,8 @@ def _without_request(context: CampaignContext, fetch: Fetch) -> Outcome | None:
 
 
 def _key(context: CampaignContext, fetch: Fetch) -> str:
+    """The key of the request that is about to be sent."""
+    warn_of_repeats(fetch.endpoint, fetch.step.node)
     return flow_key(fetch.endpoint, context, fetch.step.node)
 
 

@@ -60,9 +60,9 @@ def idempotency_key(run_id: str, node: str, contact_id: str, again: int = 0) -> 
     >>> idempotency_key("run-1", "order", "42", again=1)
     'c1d8997eaa99eb391f1c4fbec485a721'
     """
-    # As JSON, where one part ends is beyond doubt, whatever is in it; and half of a surrogate pair has a form.
-    parts = json.dumps([run_id, node, contact_id, *([again] if again else [])])
-    return hashlib.sha256(parts.encode()).hexdigest()[:KEY_LENGTH]
+    # As JSON, where one part ends is beyond doubt, whatever is in it.
+    parts = json.dumps([run_id, node, contact_id, *([again] if again else [])], ensure_ascii=False)
+    return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_LENGTH]
 
 
 def takes_key(endpoint: EndpointConfig) -> bool:

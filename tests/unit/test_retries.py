@@ -82,6 +82,15 @@ def test_status_of_post(method: str) -> None:
     assert {425, 429, 503} == {code for code in codes if status(code, method=method, retry_after="1")}
 
 
+@pytest.mark.parametrize("method", OTHER)
+def test_under_a_key(method: str) -> None:
+    """Under a key a POST or PATCH is sent again as a GET is; a 409 has it wait for the first one, for a second."""
+    for reason in Reason:
+        assert delay(method=method, has_key=True, reason=reason) == delay(reason=reason)
+    again = {code: status(code, method=method, has_key=True) for code in range(100, 600)}
+    assert again == {code: status(code) for code in range(100, 600)} | {409: 1.0}
+
+
 def test_backoff() -> None:
     """The backoff doubles from 0.25 s up to 10 s, and full jitter takes any part of it."""
     assert [0.25, 0.5, 1, 2, 4, 8, 10, 10] == [delay(attempt=attempt) for attempt in range(1, 9)]
