@@ -32,6 +32,9 @@ def _fetch_api_data(
 ) -> CampaignContext | Batch:
     """Fetch JSON from an API, for one contact or for each of a batch, and store it for later steps.
 
+    For one contact, Prefect's `retries=` of the task or of its flow send a POST or PATCH again, also where the API has
+    done it already, which the log says once. With the endpoint's `idempotency_header` the API does it once all the same.
+
     Args:
         target: A `CampaignContext`, or a `Batch` of a run.
         endpoint: An `ApiEndpoint`, or the name of a saved one.
@@ -51,7 +54,8 @@ def _fetch_api_data(
 
     Raises:
         FetchFailed: for one contact, with the Reason.
-        BlockInvalid: if the endpoint is disabled, has problems, or belongs to another workspace.
+        BlockInvalid: if the endpoint is disabled, has problems, or belongs to another workspace; or if it has an
+            `idempotency_header` and there is no flow run to make the key of.
         StepRefused: if the step is wrong for every contact.
         RunStopped: for a batch, if its run was stopped.
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run, task_run
 
 from leadpush_prefect.endpoints.idempotency import WRITES, idempotency_key, takes_key
-from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
-from leadpush_prefect.model.context import CampaignContext
 from leadpush_prefect.system.recent import Recent
+
+if TYPE_CHECKING:
+    from leadpush_prefect.endpoints.prepared import PreparedEndpoint
+    from leadpush_prefect.model.context import CampaignContext
 
 __all__ = ["flow_key", "warn_of_repeats"]
 

@@ -312,7 +312,7 @@ def _idempotency_problems(endpoint: EndpointConfig) -> Iterator[Problem]:
     elif name.lower() in _OF_THE_CONNECTION or name.lower() in _OF_EVERY_REQUEST:
         yield error(
             field,
-            f"{name} says another thing to every API.",
+            f"Every request has a header {name}, which says another thing.",
             "Give the name that the API documents, such as Idempotency-Key.",
         )
     elif endpoint.header(name) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,6 +87,27 @@ def test_ok(api: RawServer) -> None:
         '"target": "/customers/ana%40example.com"',
     ):
         assert part in shown
+
+
+def test_a_key_of_its_own(api: RawServer) -> None:
+    """Each test of a write has another key: under an old one the API would answer from its memory."""
+    endpoint = saved(api.url, method="POST", idempotency_header="Idempotency-Key")
+    assert ["OK", "OK"] == [tried(endpoint).name, tried(endpoint).name]
+    first, second = ((request.header("Idempotency-Key") or b"").decode() for request in api.requests)
+    assert re.fullmatch("[0-9a-f]{32}", first)
+    assert first != second
+    assert f"Idempotency-Key: {second}" in page()
+
+
+def test_no_body() -> None:
+    """A write that is done without a word is OK, and the page says that there was no body."""
+    with RawServer(respond(b"", status=204)) as api:
+        assert "OK" == tried(saved(api.url, method="POST")).name
+        shown = page()
+        assert "HTTP 204 and no body in " in shown
+        assert " ms, no body." in shown
+        assert "response_empty" == tried(saved(api.url)).name
+        assert "a GET with HTTP 204 and no body" in page()
 
 
 @pytest.mark.parametrize(

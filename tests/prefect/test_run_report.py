@@ -26,6 +26,7 @@ from leadpush_prefect import (
     fetch_api_data,
     render_template,
 )
+from leadpush_prefect.cli import main
 from leadpush_prefect.reports import artifacts as run_report
 from leadpush_prefect.reports.artifacts import report_key
 from tests.support.flows import run_flow
@@ -121,6 +122,34 @@ def arrows(page: str) -> dict[tuple[str, str], int]:
     [audience] = re.findall(r'audience\(\["audience: ([\d,]+)"\]\)', page)
     assert leave["audience"] == int(audience.replace(",", "")), page
     return found
+
+
+def test_no_body(
+    acme: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many writes were answered without a body is said on the page, in its picture and in a terminal; where all
+    have one, nothing is."""
+
+    def body(url: str) -> Any:
+        taken = ApiEndpoint(method="POST", url=url + "/taken")
+        told = ApiEndpoint(method="POST", url=url + "/told")
+        with CampaignRun.start("Silent (report)", workspace=acme, audience=people(200)) as run:
+            for batch in run.batches():
+                done = fetch_api_data.submit(batch, taken, output_key="taken")
+                fetch_api_data.submit(done, told, output_key="told")
+            return run.finish()
+
+    silent = each(lambda r: respond(b"", status=201) if r.target == b"/taken" else respond(b"{}"))
+    with RawServer(silent) as server:
+        state = run_flow(body, server.url)
+    page = artifacts(flow_run_id(state))["campaign-silent-report-report"]["data"]
+    assert page.count("no body: 180") == 2
+    assert "<br/>no body: 180" in page
+    assert page.count("no body") == 2
+    monkeypatch.setattr("sys.argv", ["leadpush", "runs", "show", state.result().run_id])
+    with pytest.raises(SystemExit):
+        main()
+    assert "taken: no body: 180\n" in capsys.readouterr().out
 
 
 def test_a_report_and_a_table_of_failures(endpoints: list[str]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from leadpush_prefect import ApiEndpoint, CampaignContext, FetchFailed, Workspace
+from leadpush_prefect.endpoints.mock import Mock
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.outcome import Failure, Outcome, Status
 from leadpush_prefect.sending.client import fetch_one
@@ -222,6 +223,25 @@ def test_done_without_a_word(method: str, status: int, body: bytes) -> None:
         result = outcome(server, method=method)
         assert call(server, method=method) == {}
     assert (result.status, result.output, result.bytes, result.attempts) == (Status.FETCHED, "{}", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("method", "mock", "expected"),
+    [
+        ("POST", Mock(""), "{}"),
+        ("POST", Mock({"id": 1}, 204), "{}"),
+        ("POST", Mock(None, 204), Reason.MOCK_MISSING),
+        ("GET", Mock(""), Reason.RESPONSE_EMPTY),
+        ("GET", Mock({}, 204), Reason.RESPONSE_EMPTY),
+    ],
+)
+def test_mock_without_a_body(method: str, mock: Mock, expected: object) -> None:
+    """What stands for a response is read as one."""
+    given = context()
+    target = ApiEndpoint(url="https://h.example/", method=method).prepare(given.workspace)
+    result = mock.outcome(target, given.values({}, {}))
+    assert (result.failure.reason if result.failure else result.output) == expected
+    assert result.attempts == 0
 
 
 def test_done_after_see_other() -> None:

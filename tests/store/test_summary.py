@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from leadpush_prefect.model.outcome import Outcome, Status
+from leadpush_prefect.errors import Reason
+from leadpush_prefect.model.outcome import Failure, Outcome, Status
 from leadpush_prefect.store.outcomes import write_outcomes
 from leadpush_prefect.store.snapshot import snapshot
 from leadpush_prefect.store.summary import percentile, summarize, unreached
@@ -38,6 +41,24 @@ def test_counts(database: Engine) -> None:
         second.p50,
     )
     assert (5, 1, 2) == (summary.contacts, summary.completed, summary.stopped)
+
+
+def test_no_body(database: Engine) -> None:
+    """Counted are those fetched whose response had no body: not what was rendered or simulated, or has failed."""
+    run = started(database, 5)
+    a, b = declare(database, run, "a"), declare(database, run, "b", kind="render", endpoint="")
+    empty = Outcome(Status.FETCHED, "{}", None, 0.25, 1, 0)
+    failed = Outcome(Status.FAILED, None, Failure(Reason.HTTP_STATUS, "503", http_status=503), 0.5, 2, 0)
+    simulated = Outcome(Status.FETCHED, "{}")
+    write_outcomes(
+        database,
+        run.key,
+        a,
+        [(0, empty), (1, FETCHED), (2, failed), (3, simulated), (4, replace(empty, attempts=3))],
+    )
+    write_outcomes(database, run.key, b, [(0, Outcome(Status.FETCHED, '""'))])
+
+    assert [2, 0] == [step.no_body for step in summarize(database, run).steps]
 
 
 def test_nothing_yet(database: Engine) -> None:

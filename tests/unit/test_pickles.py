@@ -51,6 +51,7 @@ def test_what_is_in_it() -> None:
     step = StepSummary("profile", "fetch", "crm", fetched=2, requests=2, bytes=20, p50=0.1)
     assert summary == RunSummary("r1", "c", "acme", False, 3, 1, 0, 2, 0, (step,))
     assert (summary.consent, summary.no_answer, summary.withdrawn) == ("", 0, 0)
+    assert summary.steps[0].no_body == 0
 
 
 @pytest.mark.parametrize("kind", [Batch, CampaignContext])

@@ -209,6 +209,30 @@ def test_limits(field: str, value: Any) -> None:
     only("error", field, **{field: value})
 
 
+@pytest.mark.parametrize("name", ["Idempotency Key", "Schlüssel", "A:", "{{ contact._id }}", "A\r\nB"])
+def test_idempotency_header_is_a_name(name: str) -> None:
+    """It is the name of a header, and no template."""
+    only("error", "idempotency_header", "RFC 9110", "Idempotency-Key", idempotency_header=name)
+
+
+@pytest.mark.parametrize("name", ["Host", "content-length", "Connection", "Content-Type", "accept"])
+def test_idempotency_header_is_of_its_own(name: str) -> None:
+    """What says something else to every API cannot carry a key."""
+    only("error", "idempotency_header", name, "Idempotency-Key", idempotency_header=name)
+
+
+def test_idempotency_header_once() -> None:
+    """A header that is written out has no second value, in whatever case it is given."""
+    only("error", "idempotency_header", "one of that name too", idempotency_header="x-FLAG")
+    assert problems(idempotency_header=" Idempotency-Key ") == []
+
+
+@pytest.mark.parametrize("method", ["GET", "put", "DELETE"])
+def test_idempotency_header_without_effect(method: str) -> None:
+    """Of another method it says that it does nothing, and the endpoint is called all the same."""
+    only("warning", "idempotency_header", "no effect", method=method, body="", idempotency_header="X-Key")
+
+
 def test_body() -> None:
     """A body that is not JSON, under a Content-Type that says or implies JSON."""
     only("error", "body", "not JSON", "Content-Type", body="hello")
