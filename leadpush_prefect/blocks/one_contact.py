@@ -8,8 +8,9 @@ from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run, task_run
 
-from leadpush_prefect.endpoints.idempotency import WRITES, idempotency_key, takes_key
+from leadpush_prefect.endpoints.idempotency import idempotency_key, takes_key
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
+from leadpush_prefect.model.effects import IDEMPOTENT_METHODS
 from leadpush_prefect.system.recent import Recent
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def warn_of_repeats(target: PreparedEndpoint, node: str = "") -> None:
     """
     config, who = target.endpoint.config, _who_retries()
     told = str(flow_run.get_id() or task_run.get_id()), node or target.name
-    if not who or config.method.upper() not in WRITES or takes_key(config) or told in _said:
+    is_safe = config.method.upper() in IDEMPOTENT_METHODS or takes_key(config)
+    if not who or is_safe or told in _said:
         return
     _said[told] = None
     get_run_logger().warning(

@@ -20,6 +20,10 @@ SIDES = {
     "guarded": Side("ours.one_step", {"contacts": 30_000}, {"contacts": 2_000}),
     "unguarded": Side("ours.unguarded", {"contacts": 30_000}, {"contacts": 2_000}),
     "unguarded-at-all": Side("ours.unguarded", {"contacts": 30_000, "everything": True}, {"contacts": 2_000}),
+    "posts": Side("ours.one_step", {"contacts": 50_000, "method": "POST"}, {"contacts": 2_000}),
+    "durable-posts": Side(
+        "ours.one_step", {"contacts": 50_000, "method": "POST", "durable": True}, {"contacts": 2_000}
+    ),
     "campaign": Side("ours.campaign", {"contacts": 200_000}, {"contacts": 2_000}),
     "slow-api": Side(
         "ours.one_step",
@@ -186,6 +190,12 @@ GROUPS = (
     (
         Row("reporting", "a campaign flow of 50,000 with log, report and events", "without",
             "reported", "not-reported", SECONDS, "<=", 1.05),
+    ),
+    (
+        Row("post-step", "one POST step, its intents stored before", "one GET step",
+            "posts", "one-step", RATE, ">=", 0.9),
+        Row("post-step-durable", "the same, on the disk before (the default)", "one GET step",
+            "durable-posts", "one-step", RATE, ">=", None),
     ),
     (
         Row("guard", "one GET step, guarded", "the same without the guard of where requests go",
