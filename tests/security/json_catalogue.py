@@ -1,7 +1,8 @@
 """JSON texts with their verdicts, derived from the grammar of RFC 8259, section by section.
 
 A verdict is what becomes of the text as a response. `OUTPUT`: it is stored as received. `VALUE`: it is JSON, but
-neither an object nor an array. `NO_JSON`: the grammar does not allow it. `LIMIT`: the grammar allows it, and this
+neither an object nor an array. `MARKED`: likewise an output, without its byte order mark. `NO_JSON`: the grammar does
+not allow it. `EMPTY`: there is nothing. `LIMIT`: the grammar allows it, and this
 package does not take it: the RFC lets a parser choose (sections 8.1, 8.2 and 9).
 """
 
@@ -17,12 +18,14 @@ class Verdict(Enum):
     """What becomes of a text."""
 
     OUTPUT = "an output"
+    MARKED = "an output, without its byte order mark"
     VALUE = "response_not_object_or_array"
     NO_JSON = "response_not_json"
+    EMPTY = "response_empty"
     LIMIT = "response_not_json, though it is JSON"
 
 
-OUTPUT, VALUE, NO_JSON, LIMIT = Verdict
+OUTPUT, MARKED, VALUE, NO_JSON, EMPTY, LIMIT = Verdict
 
 
 def _lines(text: str) -> list[str]:
@@ -422,9 +425,9 @@ def _section(section: str, texts: Mapping[str, Verdict]) -> Iterator[tuple[str, 
 
 def _white_space() -> dict[str, Verdict]:
     places = ("{0}[1]", "[1]{0}", "[{0}1]", "[1{0}]", "[1{0},{0}2]", '{{{0}"a"{0}:{0}1{0}}}')
-    found = {"": NO_JSON}
+    found = {"": EMPTY}
     for space in _SPACE:
-        found |= {space: NO_JSON} | {place.format(space): OUTPUT for place in places}
+        found |= {space: EMPTY} | {place.format(space): OUTPUT for place in places}
     for space in _NO_SPACE:
         found |= {place.format(space): NO_JSON for place in places}
     return found
@@ -466,9 +469,11 @@ def _strings() -> dict[str, Verdict]:
 
 
 def _encodings() -> dict[bytes, Verdict]:
-    found = {b"\xef\xbb\xbf" + text: LIMIT for text in (b"{}", b"[]", b"1", b'{"a":"\xc3\xa9"}')}
+    found = {b"\xef\xbb\xbf" + text: MARKED for text in (b"{}", b"[]", b' {"a":"\xc3\xa9"}')}
     found |= {
-        b"\xef\xbb\xbf": NO_JSON,
+        b"\xef\xbb\xbf": EMPTY,
+        b"\xef\xbb\xbf1": VALUE,
+        b"\xef\xbb\xbf\xef\xbb\xbf{}": NO_JSON,
         b"\xef\xbb{}": NO_JSON,
         b"{}\xef\xbb\xbf": NO_JSON,
         b"[\xef\xbb\xbf1]": NO_JSON,
