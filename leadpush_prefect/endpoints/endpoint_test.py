@@ -120,13 +120,10 @@ class _Recording:
 
 
 async def _test(endpoint: PreparedEndpoint, context: CampaignContext) -> EndpointTest:
-    network = PhaseTransport(
-        parse_networks(endpoint.workspace.allowed_networks), reuse=endpoint.endpoint.config.reuse_connections
-    )
+    networks = parse_networks(endpoint.workspace.allowed_networks)
+    network = PhaseTransport(networks, reuse=endpoint.endpoint.config.reuse_connections)
     recording = _Recording(network)
-    # Each test is a new wish: under the key of an earlier one the API would answer from its memory.
-    key = secrets.token_hex(KEY_LENGTH // 2) if takes_key(endpoint.endpoint.config) else ""
-    call = new_call(_without_retries(endpoint), context, key=key)
+    call = new_call(_without_retries(endpoint), context, key=_new_key(endpoint))
     try:
         outcome = await attempt(call, recording, RateLimit(0).wait)
     finally:
@@ -158,6 +155,11 @@ def _size(response: Response) -> int | None:
     is_plain = response.headers.get("content-encoding", "").strip().lower() in ("", "identity")
     is_number = length.isascii() and length.isdecimal() and len(length) <= LENGTH_DIGITS
     return int(length) if is_plain and is_number else None
+
+
+def _new_key(endpoint: PreparedEndpoint) -> str:
+    """A key of each test's own: under that of an earlier one the API would answer from its memory."""
+    return secrets.token_hex(KEY_LENGTH // 2) if takes_key(endpoint.endpoint.config) else ""
 
 
 def _without_retries(endpoint: PreparedEndpoint) -> PreparedEndpoint:

@@ -145,7 +145,6 @@ def _endpoint_problems(endpoint: EndpointConfig, workspace: WorkspaceConfig | No
     templates: list[Template] = []
     yield from _url_problems(endpoint, workspace, templates)
     yield from _header_problems(endpoint, templates)
-    yield from _idempotency_problems(endpoint)
     yield from _query_problems(endpoint, templates)
     yield from _body_problems(endpoint, templates)
     for template in templates:
@@ -297,6 +296,7 @@ def _header_problems(endpoint: EndpointConfig, templates: list[Template]) -> Ite
         ]
         yield from unfit or _fixed_header_problems(templates[-1], endpoint)
         yield from _secret_in_clear(field, name, value)
+    yield from _idempotency_problems(endpoint)
 
 
 def _idempotency_problems(endpoint: EndpointConfig) -> Iterator[Problem]:

@@ -202,7 +202,6 @@ def percentile(histogram: Sequence[tuple[int, int]], share: float) -> float | No
 def _summary(connection: Connection, run: RunRecord, step: StepRecord, stops: Sequence[int]) -> StepSummary:
     contacts: Counter[tuple[int, str | None]] = Counter()
     latencies: Counter[int] = Counter()
-    requests = size = no_body = 0
     groups = _groups(connection.engine, run, _fetched(run, step))
     if sum(row.contacts for row in groups) < run.reachable:
         groups += _groups(connection.engine, run, _others(run, step))
@@ -210,9 +209,6 @@ def _summary(connection: Connection, run: RunRecord, step: StepRecord, stops: Se
         contacts[row.status, row.code] += row.contacts
         if row.latency % 2:
             latencies[row.latency - 1] += row.contacts
-        requests += int(row.requests)  # PostgreSQL sums to a Decimal
-        size += int(row.size)
-        no_body += row.no_body
     failed = {code: count for (status, code), count in contacts.items() if status == FAILED and code}
     histogram = sorted(latencies.items())
     return StepSummary(
@@ -223,12 +219,13 @@ def _summary(connection: Connection, run: RunRecord, step: StepRecord, stops: Se
         skipped=sum(count for (status, _), count in contacts.items() if status == SKIPPED),
         failed=dict(sorted(failed.items(), key=lambda item: (-item[1], item[0]))),
         not_reached=_count_failed(connection, run, stops, _status_too(step.step).is_(None)),
-        requests=requests + step.other_requests,
-        bytes=size,
+        # PostgreSQL sums to a Decimal.
+        requests=sum(int(row.requests) for row in groups) + step.other_requests,
+        bytes=sum(int(row.size) for row in groups),
         p50=percentile(histogram, 0.50),
         p95=percentile(histogram, 0.95),
         p99=percentile(histogram, 0.99),
-        no_body=no_body,
+        no_body=sum(row.no_body for row in groups),
     )
 
 
