@@ -67,7 +67,7 @@ def test_only_of_writes(api: RawServer, method: str) -> None:
 
 @pytest.mark.parametrize("method", WRITES)
 @pytest.mark.parametrize(
-    "first", [respond(status=503, headers=[AT_ONCE]), respond(status=500, headers=[AT_ONCE]), None]
+    "first", [respond(status=502, headers=[AT_ONCE]), respond(status=500, headers=[AT_ONCE]), None]
 )
 def test_is_sent_again(method: str, first: bytes | None) -> None:
     """Under a key, a write is sent again as a GET is, byte for byte; without one it is not."""
