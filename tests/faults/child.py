@@ -28,8 +28,10 @@ def campaign(run_id: str, url: str, contacts: int, database: str = "") -> Any:
         ApiEndpoint(
             url=f"{url}/{path}/{{{{ contact._id }}}}",
             max_concurrency=CONCURRENCY,
+            method=os.environ.get("METHOD", "GET"),
+            idempotency_header=os.environ.get("IDEMPOTENCY_HEADER", ""),
             timeout_seconds=20,
-            max_attempts=1,
+            max_attempts=int(os.environ.get("MAX_ATTEMPTS", "1")),
         )
         for path in ("a", "b")
     ]

@@ -22,7 +22,8 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(prefect_server: None, tmp_path: Path) -> Iterator[Start]:
-    """Starts `child.py` with arguments, in the test's home; what still runs at the end is killed."""
+    """Starts `child.py` with arguments, in the test's home, and with more in its environment; what still runs at the end
+    is killed."""
     children: list[subprocess.Popen[str]] = []
     environment = {
         **os.environ,
@@ -35,10 +36,10 @@ def start(prefect_server: None, tmp_path: Path) -> Iterator[Start]:
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
 
-    def start(*arguments: object) -> subprocess.Popen[str]:
+    def start(*arguments: object, **more: str) -> subprocess.Popen[str]:
         command = [sys.executable, str(CHILD), *map(str, arguments)]
         child = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, env=environment | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         children.append(child)
         return child
