@@ -81,7 +81,7 @@ def test_kill(start: Start, block: str, ask: Ask) -> None:
     api = CuttingApi(seed, 0)
     output, asked = run_until(moments, api, start, block)
     assert "state: Completed" in output, output
-    unknown: dict[int, int] = dict(ask(UNKNOWN))  # type: ignore[arg-type]
+    unknown: dict[int, int] = dict(ask(UNKNOWN))
     print(f"{asked} requests, unknown: {unknown}")
     assert set(api.asked.values()) == {1}
     assert ask(LEFT) == [(0,)]
