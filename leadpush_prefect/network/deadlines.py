@@ -6,10 +6,16 @@ import asyncio
 import math
 from types import TracebackType
 
-__all__ = ["Deadlines"]
+__all__ = ["LATE_SECONDS", "READING_SECONDS", "Deadlines"]
 
 EARLY_SECONDS = 0.001
 """The loop's clock goes by the millisecond."""
+
+LATE_SECONDS = 0.5
+"""Where the timer is so late, the process did not run: it was stopped, or its machine slept."""
+
+READING_SECONDS = 0.25
+"""So long the loop then reads what has come meanwhile, before anybody is judged."""
 
 
 class Deadlines:
@@ -31,8 +37,9 @@ class Deadlines:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._open: set[_Until] = set()
-        self._next = math.inf
+        self._next = self._due = math.inf
         self._timer: asyncio.TimerHandle | None = None
+        self._put_off = False
         self.now = self._loop.time
 
     def until(self, when: float) -> _Until:
@@ -48,10 +55,15 @@ class Deadlines:
         if self._timer is not None:
             self._timer.cancel()
         self._next = when
+        self._due = max(when, self.now())  # one that is past when it begins is not late
         self._timer = self._loop.call_at(when, self._look) if when < math.inf else None
 
     def _look(self) -> None:
         now = self.now() + EARLY_SECONDS
+        self._put_off = now - self._due > LATE_SECONDS and not self._put_off
+        if self._put_off:
+            self._set(now + READING_SECONDS)
+            return
         late = [each for each in self._open if each.when <= now]
         for each in sorted(late, key=lambda each: each.when):
             each.expire()

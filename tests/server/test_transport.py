@@ -24,7 +24,7 @@ from leadpush_prefect.errors import Reason
 from leadpush_prefect.network import aiohttp_transport as transport_module
 from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
-from leadpush_prefect.network.deadlines import Deadlines
+from leadpush_prefect.network.deadlines import LATE_SECONDS, READING_SECONDS, Deadlines
 from leadpush_prefect.network.wire import RenderedRequest, Response, TransportFailed
 from tests.support.raw_server import CERTIFICATE, Handler, RawServer, Reader, in_turn, mute, respond
 
@@ -912,3 +912,48 @@ async def test_deadline_is_past() -> None:
     current = asyncio.current_task()
     assert current is not None
     assert current.cancelling() == 0
+
+
+async def test_a_stopped_process_reads_before_it_judges() -> None:
+    """Where nothing ran for longer than a task had, what has come meanwhile counts; what has not come is late."""
+    deadlines = Deadlines()
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+
+    async def read(seconds: float) -> bytes:
+        with deadlines.until(deadlines.now() + seconds):
+            return await loop.sock_recv(ours, 10)
+
+    reading = asyncio.create_task(read(0.1))
+    await asyncio.sleep(0)
+    theirs.send(b"it came")
+    time.sleep(0.1 + LATE_SECONDS + 0.1)  # as a process that is stopped does
+    assert await reading == b"it came"
+    reading = asyncio.create_task(read(0.1))
+    await asyncio.sleep(0)
+    time.sleep(0.1 + LATE_SECONDS + 0.1)
+    with pytest.raises(TimeoutError):
+        await reading
+    ours.close()
+    theirs.close()
+
+
+async def test_a_deadline_is_put_off_once() -> None:
+    """A loop that is held up again and again judges all the same."""
+    deadlines = Deadlines()
+    loop = asyncio.get_running_loop()
+    held_up: list[float] = []
+
+    def hold_up() -> None:
+        if not judged.is_set():
+            time.sleep(LATE_SECONDS + READING_SECONDS + 0.1)
+            held_up.append(loop.time())
+            loop.call_soon(hold_up)
+
+    judged = asyncio.Event()
+    with pytest.raises(TimeoutError), deadlines.until(deadlines.now() + 0.1):
+        loop.call_soon(hold_up)
+        await judged.wait()
+    judged.set()
+    assert len(held_up) >= 2
