@@ -48,6 +48,11 @@ _WITHOUT_BODY = frozenset({204, 205})
 EXCERPT_LENGTH = 300
 """How many characters of a response that is no output are kept."""
 
+FILE_WAIT_SECONDS = 120.0
+"""So long a request waits for this process to have a file left for it."""
+
+FILE_RETRY_SECONDS = 0.5
+
 SHOWN_REQUEST_LENGTH = 4_000
 """How many characters of a request are kept with a failure."""
 
@@ -66,6 +71,7 @@ class Call:
     followed: bool = False  # a redirect, in this attempt
     key: str = ""
     answered: Answered = NOTHING_ANSWERED
+    waited_seconds: float = 0.0  # for a file to be free
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +111,11 @@ async def attempt(
     except TemplateFailed as failed:
         return _failed(call, started, render_failure(failed))
     except TransportFailed as failed:
-        return _retry(call, failed.reason, None, failed.sent, None) or _failed(
-            call, started, Failure(failed.reason, public_message(call, failed.message)), sent=failed.sent
+        failure = Failure(failed.reason, public_message(call, failed.message))
+        return (
+            _wait_for_us(call, failed)
+            or _retry(call, failed.reason, None, failed.sent, None)
+            or _failed(call, started, failure, sent=failed.sent)
         )
     except _NoOutput as failed:
         headers, status = failed.response.headers, failed.response.status
@@ -148,7 +157,7 @@ async def _follow(
             message = (
                 _unnamed(failed.message, request.host) if _is_told(call, request.host) else failed.message
             )
-            raise TransportFailed(failed.reason, message, sent=True) from None
+            raise TransportFailed(failed.reason, message, sent=True, is_ours=failed.is_ours) from None
     if response.status in REDIRECTS:
         raise _NoOutput(Reason.REDIRECT, f"The API redirects more than {MAX_REDIRECTS} times.", response)
     return response
@@ -250,6 +259,17 @@ def read_output(response: Response, method: str) -> str:
     if type(value) is not dict and type(value) is not list:
         raise _NoOutput(Reason.RESPONSE_NOT_OBJECT_OR_ARRAY, "The response is a single value.", response)
     return text
+
+
+def _wait_for_us(call: Call, failed: TransportFailed) -> Retry | None:
+    """The same attempt once more, where this process has no file left: that is nobody's failure, unless it lasts."""
+    again = not failed.sent or (call.request is not None and call.request.method in IDEMPOTENT_METHODS)
+    if not failed.is_ours or not again or call.waited_seconds >= FILE_WAIT_SECONDS:
+        return None
+    call.attempt -= 1
+    seconds = FILE_RETRY_SECONDS * (0.5 + random())
+    call.waited_seconds += seconds
+    return Retry(seconds)
 
 
 def _retry(

@@ -11,7 +11,7 @@ from leadpush_prefect.endpoints.idempotency import CONFLICT
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.effects import IDEMPOTENT_METHODS, Effect, effect_of
 
-__all__ = ["RETRYABLE_STATUSES", "retry_delay"]
+__all__ = ["IDEMPOTENT_METHODS", "RETRYABLE_STATUSES", "retry_delay"]
 
 BASE_SECONDS = 0.25
 CAP_SECONDS = 10.0

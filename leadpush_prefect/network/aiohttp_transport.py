@@ -10,6 +10,8 @@ path, the query or an exception's own text, since a URL may hold what a contact 
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -75,6 +77,7 @@ class AiohttpTransport:
         reuse: Whether a connection carries more than one request.
         resolver: Resolves names; the operating system if None.
         ssl_context: Which certificates to trust; those that the operating system trusts if None.
+        highest_file: A socket that gets a higher number is taken for one too many; 0 if none is.
 
     >>> import asyncio
     >>> async def ask() -> None:
@@ -98,11 +101,13 @@ class AiohttpTransport:
         reuse: bool = True,
         resolver: AbstractResolver | None = None,
         ssl_context: SSLContext | None = None,
+        highest_file: int = 0,
     ) -> None:
         self._allowed_networks = tuple(allowed_networks)
         self._reuse = reuse
         self._resolver = resolver
         self._ssl_context = ssl_context
+        self._highest_file = highest_file
         self._opened: tuple[aiohttp.TCPConnector, Deadlines, Outbox] | None = None
         self._origins: dict[str, _Origin] = {}
         self._closed = False
@@ -214,7 +219,11 @@ class AiohttpTransport:
         verdict = judge(str(sockaddr[0]), self._allowed_networks)
         if not verdict.allowed:
             raise _AddressBlocked(verdict)
-        return socket.socket(family=family, type=kind, proto=protocol)
+        made = socket.socket(family=family, type=kind, proto=protocol)
+        if 0 < self._highest_file < made.fileno():
+            made.close()
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return made
 
 
 class _AddressBlocked(OSError):

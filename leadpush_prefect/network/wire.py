@@ -110,13 +110,15 @@ class TransportFailed(Exception):
         reason: The stable code.
         message: What happened, without any part of the URL but the host.
         sent: Whether a byte of the request may have reached the API.
+        is_ours: Whether this process is the cause, which has no file left: neither the API nor the contact.
     """
 
-    def __init__(self, reason: Reason, message: str, *, sent: bool) -> None:
+    def __init__(self, reason: Reason, message: str, *, sent: bool, is_ours: bool = False) -> None:
         super().__init__(reason, message)
         self.reason = reason
         self.message = message
         self.sent = sent
+        self.is_ours = is_ours
 
 
 class Transport(Protocol):
