@@ -156,18 +156,20 @@ class _BatchFetch:
         if len(writer.rows) >= self.run.tunables.chunk_size or not writer.seconds_left():
             writer.write()
         self.run.check_not_stopped()
-        if feed.stopped:
+        if feed.ending:
             raise RunStopped(
                 "The run was stopped; what had come is stored. Run it again with its id to go on."
             )
 
     def end(self) -> None:
-        """Leave nothing under way, and write what has come."""
-        if self.feed.outstanding and not self.feed.stopped:
-            self.feed.stop()
-        dispatcher().close(self.feed)
-        self.writer.add(self.feed.collect(0, 0))
-        self.writer.write()
+        """Let what is in flight come, leave nothing under way, and write what has come."""
+        try:
+            if self.feed.outstanding and not self.feed.stopped:
+                self.feed.drain(self.run.tunables.stop_seconds)
+        finally:
+            dispatcher().close(self.feed)
+            self.writer.add(self.feed.collect(0, 0))
+            self.writer.write()
 
 
 class _Window:

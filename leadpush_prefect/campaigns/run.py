@@ -37,7 +37,7 @@ from leadpush_prefect.text.display import shortened, visible
 __all__ = ["CampaignRun", "current_run"]
 
 SETTLE_SECONDS = 3.0
-"""So long the report of a run that was stopped waits for its batches to store what has come."""
+"""So long a run that was stopped waits for its batches to store what has come, after all that may still come has."""
 
 _current: ContextVar[CampaignRun | None] = ContextVar("leadpush_campaign_run", default=None)
 
@@ -50,8 +50,9 @@ def current_run() -> CampaignRun | None:
 class CampaignRun:
     """One execution of a campaign over an audience, with an id that survives a retry of the flow run.
 
-    Made by `start`, used in a `with`, and ended by `finish`. Leaving the `with` otherwise stops the run's
-    requests, and what has arrived is stored; the same run id goes on from there.
+    Made by `start`, used in a `with`, and ended by `finish`. Leaving the `with` otherwise sends nothing any more:
+    what is in flight has some seconds to come (`stop_seconds`), what has arrived is stored, and the same run id goes
+    on from there.
 
     Attributes:
         id: The run's id.
@@ -284,14 +285,23 @@ class CampaignRun:
 
     def _stop(self, kind: type[BaseException] | None) -> None:
         self._run.stopped = True
-        dispatcher().stop_group(self.id)
+        self._drain()
         database, record = self._run.database, self._run.record
         why = kind.__name__ if kind else "left"
         with suppress(RunBusy):  # it goes on in a later execution
             finish_run(database, record.key, "stopped", why, record.execution)
             if self._reporter:
-                self._run.wait_until_idle(SETTLE_SECONDS)
                 self._reporter.stopped(kind)
+
+    def _drain(self) -> None:
+        """Let what is in flight come, so that the next execution need not ask again; who asks once more cuts it."""
+        seconds = self._run.tunables.stop_seconds
+        dispatcher().stop_group(self.id, seconds)
+        try:
+            self._run.wait_until_idle(seconds + SETTLE_SECONDS)
+        except BaseException:  # a second Ctrl-C: what leaves the `with` is the first
+            dispatcher().stop_group(self.id, 0)
+            self._run.wait_until_idle(SETTLE_SECONDS)
 
 
 def _state(summary: RunSummary) -> State[RunSummary]:

@@ -57,16 +57,16 @@ async def afetch(target: Target, endpoint: ApiEndpoint | str, options: StepOptio
     try:
         counts = await asyncio.shield(thread)
     except asyncio.CancelledError:
-        await _stop(thread, owner)
+        await _stop(thread, owner, run.tunables.stop_seconds)
         raise
     _log_counts(target, asked.step, counts)
     return target
 
 
-async def _stop(thread: asyncio.Task[Counts], owner: str) -> None:
-    """Have a thread write what has come, and end."""
+async def _stop(thread: asyncio.Task[Counts], owner: str, seconds: float) -> None:
+    """Have a thread wait for what is in flight, write what has come, and end."""
     while not thread.done():
-        dispatcher().stop_group(owner)  # again, if the thread had not yet begun what can be stopped
+        dispatcher().stop_group(owner, seconds)  # again, if the thread had not yet begun what can be stopped
         await asyncio.wait([thread], timeout=0.1)
     if not thread.cancelled():
         thread.exception()  # RunStopped, of which nobody wants to hear

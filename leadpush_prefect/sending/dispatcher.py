@@ -21,7 +21,9 @@ from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.network.aiohttp_transport import AiohttpTransport
 from leadpush_prefect.network.wire import Transport
 from leadpush_prefect.sending.lane import Feed, Lane
+from leadpush_prefect.sending.room import Room
 from leadpush_prefect.system.fork_safe import ForkSafeLock
+from leadpush_prefect.system.open_files import room_for_sockets
 
 __all__ = ["Dispatcher", "dispatcher", "override_transport"]
 
@@ -33,6 +35,8 @@ class Dispatcher:
 
     def __init__(self) -> None:
         self.loop = _new_event_loop()
+        self._files = room_for_sockets()
+        self.room = Room(self._files.sockets)
         self._lanes: dict[Hashable, Lane] = {}
         self._transports: dict[Hashable, AiohttpTransport] = {}
         self._feeds: set[Feed] = set()
@@ -58,21 +62,24 @@ class Dispatcher:
         with self._lock:
             self._feeds.discard(feed)
         if feed.outstanding and not feed.stopped:
-            self.call_soon(feed.lane.stop, feed)
+            self.call_soon(feed.lane.drain, feed, 0.0)
 
-    def stop_group(self, group: Hashable) -> None:
-        """Stop each feed of a group."""
+    def stop_group(self, group: Hashable, seconds: float) -> None:
+        """Have each feed of a group send nothing any more, and cut what has not come after so many seconds; returns
+        at once."""
         with self._lock:
             feeds = [feed for feed in self._feeds if group in feed.groups]
         # In one go: the workers of one feed would else take up the calls of the next.
-        self.run(_stop_all, feeds)
+        self.call_soon(_drain_all, feeds, seconds)
 
     def transport(self, target: PreparedEndpoint) -> Transport:
         """The connections of a workspace's policy (loop thread)."""
         networks, reuse = target.workspace.allowed_networks, target.endpoint.config.reuse_connections
         transport = self._transports.get((networks, reuse))
         if transport is None:
-            transport = AiohttpTransport(parse_networks(networks), reuse=reuse)
+            transport = AiohttpTransport(
+                parse_networks(networks), reuse=reuse, highest_file=self._files.highest
+            )
             self._transports[networks, reuse] = transport
         return transport
 
@@ -110,8 +117,7 @@ class Dispatcher:
     async def _live(self) -> None:
         await self._over.wait()
         with self._lock:
-            for feed in self._feeds:
-                feed.mark_stopped()
+            _drain_all(self._feeds, 0)
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
@@ -120,9 +126,9 @@ class Dispatcher:
             await transport.close()
 
 
-def _stop_all(feeds: Iterable[Feed]) -> None:
+def _drain_all(feeds: Iterable[Feed], seconds: float) -> None:
     for feed in feeds:
-        feed.lane.stop(feed)
+        feed.lane.drain(feed, seconds)
 
 
 def _lane_key(target: PreparedEndpoint) -> Hashable:
