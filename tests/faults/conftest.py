@@ -22,8 +22,8 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(prefect_server: None, tmp_path: Path) -> Iterator[Start]:
-    """Starts `child.py` with arguments, in the test's home, and with more in its environment; what still runs at the end
-    is killed."""
+    """Starts `child.py`, or another program, with arguments and more in its environment, in the test's home; what still
+    runs at the end is killed."""
     children: list[subprocess.Popen[str]] = []
     environment = {
         **os.environ,
@@ -36,8 +36,8 @@ def start(prefect_server: None, tmp_path: Path) -> Iterator[Start]:
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
 
-    def start(*arguments: object, **more: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(CHILD), *map(str, arguments)]
+    def start(*arguments: object, program: Path = CHILD, **more: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(program), *map(str, arguments)]
         child = subprocess.Popen(
             command, env=environment | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
