@@ -19,7 +19,7 @@ from leadpush_prefect.campaigns.steps import (
 from leadpush_prefect.endpoints.attempt import Call
 from leadpush_prefect.endpoints.idempotency import idempotency_key, takes_key
 from leadpush_prefect.errors import Reason, RunStopped
-from leadpush_prefect.model.outcome import WITHDRAWN, Outcome, resend_of
+from leadpush_prefect.model.outcome import WITHDRAWN, Failure, Outcome, Status, resend_of
 from leadpush_prefect.model.step import Step
 from leadpush_prefect.model.tunables import Tunables
 from leadpush_prefect.runs.events import EndpointHealth
@@ -169,7 +169,24 @@ class _BatchFetch:
         finally:
             dispatcher().close(self.feed)
             self.writer.add(self.feed.collect(0, 0))
-            self.writer.write()
+            self.write_unanswered()
+
+    def write_unanswered(self) -> None:
+        """Write what has come, and what became of those of which nothing will come."""
+        cut, unsent = self.feed.cut, self.feed.unsent
+        is_unknown = self.fetch.writes and not self.is_keyed
+        if is_unknown:
+            self.writer.add((number, _cut_off(call)) for number, call in cut)
+        uncounted = unsent if is_unknown else [*cut, *unsent]
+        requests = sum(call.attempt for _, call in uncounted)
+        # Under a key, who waited for the next attempt may have been served by the last one: his intent stays.
+        never = [number for number, call in unsent if is_unknown or not call.attempt]
+        self.writer.write(unsent=never, other_requests=requests)
+
+
+def _cut_off(call: Call) -> Outcome:
+    failure = Failure(Reason.OUTCOME_UNKNOWN, "The run was stopped before the API had answered.")
+    return Outcome(Status.FAILED, failure=failure, attempts=call.attempt, may_resend=False)
 
 
 class _Window:
@@ -324,9 +341,9 @@ class _Writer:
     def seconds_left(self) -> float:
         return max(0.0, self.due - monotonic())
 
-    def write(self, more: Sequence[int] = ()) -> None:
-        """Write what has come, with whose requests are handed over next."""
-        self.store(more)
+    def write(self, more: Sequence[int] = (), *, unsent: Sequence[int] = (), other_requests: int = 0) -> None:
+        """Write what has come, and whose requests are handed over next, or were not sent after all."""
+        self.store(more, unsent, other_requests)
         for _, outcome in self.rows:
             code = outcome.code or str(outcome.status)
             self.counts[code] = self.counts.get(code, 0) + 1
@@ -337,12 +354,15 @@ class _Writer:
         self.rows = []
         self.due = monotonic() + self.run.tunables.flush_seconds
 
-    def store(self, more: Sequence[int]) -> None:
+    def store(self, more: Sequence[int], unsent: Sequence[int], other_requests: int) -> None:
         database, record = self.run.database, self.run.record
         if self.intents is None:
-            write_outcomes(database, record.key, self.number, self.rows, record.execution, resend=self.resend)
-        elif self.rows or more:
-            durable = self.run.tunables.durable_intents
+            write_outcomes(
+                database, record.key, self.number, self.rows, record.execution,
+                resend=self.resend, other_requests=other_requests,
+            )  # fmt: skip
+        elif self.rows or more or unsent or other_requests:
             write_outcomes_and_intents(
-                database, record, self.intents, self.rows, more, resend=self.resend, durable=durable
-            )
+                database, record, self.intents, self.rows, more, unsent=unsent, resend=self.resend,
+                durable=self.run.tunables.durable_intents, other_requests=other_requests,
+            )  # fmt: skip
