@@ -72,7 +72,8 @@ class Batch:
         run = open_run(self.run_id, self.workspace)
         stores, read = Stores(self.number, run), 0
         try:
-            for chunk in active(run.database, run.record, batch_range(run.record, self.number)):
+            numbers = batch_range(run.record, self.number)
+            for chunk in active(run.database, run.record, numbers, patience=run.patience):
                 for contact in chunk:
                     stores.write_if_due()
                     run.check_not_stopped()
@@ -81,7 +82,7 @@ class Batch:
         finally:
             stores.close()
         stores.count_skipped(read)
-        claim_batch(run.database, run.record, READ_TO_THE_END, self.number, "")
+        run.patience(lambda: claim_batch(run.database, run.record, READ_TO_THE_END, self.number, ""))
 
     def store(self, context: CampaignContext, output_key: str, value: Any) -> None:
         """Store an output for one contact, for later steps to read.

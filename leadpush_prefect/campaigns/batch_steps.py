@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from time import monotonic
 from typing import Any
 
 from leadpush_prefect.campaigns.batch import Batch
+from leadpush_prefect.campaigns.outcome_writer import Counts, OutcomeWriter
 from leadpush_prefect.campaigns.steps import (
     Fetch,
     Message,
@@ -16,28 +16,24 @@ from leadpush_prefect.campaigns.steps import (
     message_template,
     render_values,
 )
+from leadpush_prefect.campaigns.window import Window
 from leadpush_prefect.endpoints.attempt import Call
 from leadpush_prefect.endpoints.idempotency import idempotency_key, takes_key
 from leadpush_prefect.errors import Reason, RunStopped
-from leadpush_prefect.model.outcome import WITHDRAWN, Failure, Outcome, Status, resend_of
+from leadpush_prefect.model.outcome import WITHDRAWN, Failure, Outcome, Status
 from leadpush_prefect.model.step import Step
-from leadpush_prefect.model.tunables import Tunables
 from leadpush_prefect.runs.events import EndpointHealth
 from leadpush_prefect.runs.log import run_logger
 from leadpush_prefect.runs.open_runs import OpenRun
 from leadpush_prefect.sending.dispatcher import dispatcher
-from leadpush_prefect.store.intents import Intents, adopt_intents, write_outcomes_and_intents
-from leadpush_prefect.store.outcomes import write_outcomes
-from leadpush_prefect.store.pending import PendingContact, pending
+from leadpush_prefect.store.intents import Intents, adopt_intents
+from leadpush_prefect.store.pending import FIRST_CHUNK, PendingContact, pending
 from leadpush_prefect.store.runs import batch_range
 from leadpush_prefect.store.steps import declare_step
 from leadpush_prefect.store.stored_values import stored_contact, stored_json
 from leadpush_prefect.templates import Condition, Template
 
 __all__ = ["Counts", "fetch_batch", "render_batch"]
-
-Counts = dict[str, int]
-"""How many contacts were fetched, skipped, or failed by code."""
 
 
 def fetch_batch(run: OpenRun, batch: Batch, fetch: Fetch, owner: str) -> Counts:
@@ -72,14 +68,14 @@ class _BatchFetch:
         templates = [template.paths for template in fetch.endpoint.endpoint.templates]
         self.reads = _Reads(run, fetch.step, [*templates, self.condition.paths if self.condition else ()])
         intents = _adopted(run, batch, fetch, number) if fetch.writes else None
-        self.writer = _Writer(run, fetch.step, number, _health(run, batch, fetch.endpoint.name), intents)
-        self.window = _Window(run.tunables, fetch.endpoint.endpoint.config.max_concurrency, fetch.writes)
-        numbers = batch_range(run.record, batch.number)
-        chunks = pending(run.database, run.record, number, numbers, run.tunables.chunk_size)
-        self.portions = self.portions_of(chunks)
+        health = _health(run, batch, fetch.endpoint.name)
+        self.writer = OutcomeWriter(run, fetch.step, number, health, intents)
+        self.window = Window(run, fetch.endpoint.endpoint.config.max_concurrency, fetch.writes)
+        self.portions = self.portions_of(_pending(run, batch, number))
         self.is_keyed = takes_key(fetch.endpoint.endpoint.config)
         self.turns = run.turns(fetch.step.node)
         self.feed = dispatcher().feed(fetch.endpoint, groups=(batch.run_id, owner))
+        self.writer.is_over = lambda: self.feed.ending
 
     def work(self) -> Counts:
         """Work through the batch, in turns with the node's other batches, and give the counts."""
@@ -110,20 +106,20 @@ class _BatchFetch:
     def is_full(self) -> bool:
         """Whether enough is handed over for now; of what is not to be sent twice, what is written does not count."""
         unwritten = 0 if self.fetch.writes else len(self.writer.rows)
-        return self.feed.outstanding + unwritten > self.window.full
+        return self.feed.outstanding + unwritten > self.window.full(self.writer.average)
 
     def portions_of(self, chunks: Iterable[list[PendingContact]]) -> Iterator[list[tuple[int, Call]]]:
         """Divide what is to be sent into what is handed over at once."""
         for chunk in chunks:
             calls = self.calls(chunk)
-            while portion := list(islice(calls, self.window.portion)):
+            while portion := list(islice(calls, self.window.portion(self.writer.average))):
                 yield portion
 
     def send(self, portion: list[tuple[int, Call]]) -> None:
         """Give the dispatcher what is to be sent; of what must not be sent twice, the database knows before."""
         if self.fetch.writes:
             self.writer.write(more=[number for number, _ in portion])
-            self.window.adapt()
+            self.window.adapt(len(portion))
         self.feed.put(portion)
 
     def calls(self, chunk: list[PendingContact]) -> Iterator[tuple[int, Call]]:
@@ -149,11 +145,11 @@ class _BatchFetch:
     def collect(self, *, wait: bool = True) -> None:
         """Take what has come, and write it if it is a chunk, or the time has come."""
         writer, feed = self.writer, self.feed
-        enough = self.run.tunables.chunk_size - len(writer.rows)
+        enough = writer.rows_left()
         if self.fetch.writes:
-            enough = min(enough, max(1, feed.outstanding - self.window.full))
+            enough = min(enough, max(1, feed.outstanding - self.window.full(writer.average)))
         writer.add(feed.collect(enough, writer.seconds_left() if wait else 0))
-        if len(writer.rows) >= self.run.tunables.chunk_size or not writer.seconds_left():
+        if writer.is_full() or not writer.seconds_left():
             writer.write()
         self.run.check_not_stopped()
         if feed.ending:
@@ -176,12 +172,12 @@ class _BatchFetch:
         cut, unsent = self.feed.cut, self.feed.unsent
         is_unknown = self.fetch.writes and not self.is_keyed
         if is_unknown:
-            self.writer.add((number, _cut_off(call)) for number, call in cut)
+            self.writer.add([(number, _cut_off(call)) for number, call in cut])
         uncounted = unsent if is_unknown else [*cut, *unsent]
         requests = sum(call.attempt for _, call in uncounted)
         # Under a key, who waited for the next attempt may have been served by the last one: his intent stays.
         never = [number for number, call in unsent if is_unknown or not call.attempt]
-        self.writer.write(unsent=never, other_requests=requests)
+        self.writer.write_last(unsent=never, other_requests=requests)
 
 
 def _cut_off(call: Call) -> Outcome:
@@ -189,41 +185,11 @@ def _cut_off(call: Call) -> Outcome:
     return Outcome(Status.FAILED, failure=failure, attempts=call.attempt, may_resend=False)
 
 
-class _Window:
-    """How many contacts of a batch are handed over.
-
-    After a crash what may be sent again is: `Tunables.unwritten` of them, and those in flight. Of a write nobody knows
-    then what became of it: so few are ahead of those in flight, and more only where they are soon over.
-    """
-
-    def __init__(self, tunables: Tunables, max_concurrency: int, writes: bool) -> None:
-        self._max_concurrency = max_concurrency
-        self._since = monotonic()
-        self.portion = tunables.chunk_size
-        self.full = tunables.unwritten - tunables.chunk_size + max_concurrency
-        if writes:
-            self._set_ahead(AHEAD)
-
-    def _set_ahead(self, ahead: int) -> None:
-        self.portion = ahead // 2
-        self.full = self._max_concurrency + ahead - self.portion
-
-    def adapt(self) -> None:
-        """Another portion is handed over, since as many are done."""
-        now = monotonic()
-        is_fast = self.portion > FAST_PER_SECOND * (now - self._since)
-        self._since = now
-        self._set_ahead(AHEAD_OF_FAST if is_fast else AHEAD)
-
-
-AHEAD, AHEAD_OF_FAST, FAST_PER_SECOND = 64, 250, 1_000
-
-
 def _adopted(run: OpenRun, batch: Batch, fetch: Fetch, number: int) -> Intents:
     """The batch's intents; what an earlier execution has left of them is settled, or sent again under its key."""
     numbers = batch_range(run.record, batch.number)
-    intents, unknown = adopt_intents(
-        run.database, run.record, number, batch.number, numbers, fetch.endpoint.digest
+    intents, unknown = run.patience(
+        lambda: adopt_intents(run.database, run.record, number, batch.number, numbers, fetch.endpoint.digest)
     )
     for sentence, count in unknown.items():
         run_logger().warning(
@@ -251,14 +217,21 @@ def render_batch(run: OpenRun, batch: Batch, template: Message, step: Step, owne
     message, is_text = message_template(template, step)
     number = _begin(run, batch, step, owner)
     reads = _Reads(run, step, (message.paths, condition.paths if condition else ()))
-    writer = _Writer(run, step, number)
-    numbers = batch_range(run.record, batch.number)
-    for chunk in pending(run.database, run.record, number, numbers, run.tunables.chunk_size):
+    writer = OutcomeWriter(run, step, number)
+    for chunk in _pending(run, batch, number):
         run.check_not_stopped()
         for contact in chunk:
             writer.add([(contact.number, _rendered(contact, reads, step, condition, message, is_text))])
+            if writer.is_full():
+                writer.write()
         writer.write()
     return writer.counts
+
+
+def _pending(run: OpenRun, batch: Batch, step: int) -> Iterator[list[PendingContact]]:
+    """The contacts of a batch that wait for a step."""
+    most, numbers = run.tunables.chunk_size, batch_range(run.record, batch.number)
+    return pending(run.database, run.record, step, numbers, most, first=FIRST_CHUNK, patience=run.patience)
 
 
 def _rendered(
@@ -276,19 +249,21 @@ def _rendered(
 
 
 def _begin(run: OpenRun, batch: Batch, step: Step, owner: str, *, writes: bool = False) -> int:
-    return declare_step(
-        run.database,
-        run.record,
-        node=step.node,
-        output_key=step.output_key,
-        kind=step.kind,
-        endpoint=step.endpoint,
-        condition=step.when,
-        on_failure="continue" if step.on_failure == "continue" else "stop",
-        definition=step.definition(),
-        batch=batch.number,
-        owner=owner,
-        writes=writes,
+    return run.patience(
+        lambda: declare_step(
+            run.database,
+            run.record,
+            node=step.node,
+            output_key=step.output_key,
+            kind=step.kind,
+            endpoint=step.endpoint,
+            condition=step.when,
+            on_failure="continue" if step.on_failure == "continue" else "stop",
+            definition=step.definition(),
+            batch=batch.number,
+            owner=owner,
+            writes=writes,
+        )
     )
 
 
@@ -311,58 +286,3 @@ class _Reads:
             for key, text in contact.outputs.items()
         }
         return {**self.shared, "contact": stored_contact(contact.data), "workflow": workflow}
-
-
-class _Writer:
-    """Outcomes on their way to the database: written in chunks, and a second after the last ones at the
-    latest."""
-
-    def __init__(
-        self,
-        run: OpenRun,
-        step: Step,
-        number: int,
-        health: EndpointHealth | None = None,
-        intents: Intents | None = None,
-    ) -> None:
-        self.run = run
-        self.node = step.node
-        self.number = number
-        self.resend = resend_of(step.on_failure)
-        self.health = health
-        self.intents = intents
-        self.rows: list[tuple[int, Outcome]] = []
-        self.counts: Counts = {}
-        self.due = monotonic() + self.run.tunables.flush_seconds
-
-    def add(self, rows: Iterable[tuple[int, Outcome]]) -> None:
-        self.rows.extend(rows)
-
-    def seconds_left(self) -> float:
-        return max(0.0, self.due - monotonic())
-
-    def write(self, more: Sequence[int] = (), *, unsent: Sequence[int] = (), other_requests: int = 0) -> None:
-        """Write what has come, and whose requests are handed over next, or were not sent after all."""
-        self.store(more, unsent, other_requests)
-        for _, outcome in self.rows:
-            code = outcome.code or str(outcome.status)
-            self.counts[code] = self.counts.get(code, 0) + 1
-        failed = sum(outcome.failure is not None for _, outcome in self.rows)
-        self.run.count(self.node, len(self.rows), failed)
-        if self.health is not None:
-            self.health.note(outcome for _, outcome in self.rows)
-        self.rows = []
-        self.due = monotonic() + self.run.tunables.flush_seconds
-
-    def store(self, more: Sequence[int], unsent: Sequence[int], other_requests: int) -> None:
-        database, record = self.run.database, self.run.record
-        if self.intents is None:
-            write_outcomes(
-                database, record.key, self.number, self.rows, record.execution,
-                resend=self.resend, other_requests=other_requests,
-            )  # fmt: skip
-        elif self.rows or more or unsent or other_requests:
-            write_outcomes_and_intents(
-                database, record, self.intents, self.rows, more, unsent=unsent, resend=self.resend,
-                durable=self.run.tunables.durable_intents, other_requests=other_requests,
-            )  # fmt: skip

@@ -12,6 +12,7 @@ from leadpush_prefect.model.consent import Consent
 from leadpush_prefect.model.consent_columns import SUBSCRIBED, ConsentColumns, UnclearAnswer
 from leadpush_prefect.model.contact import ContactRow
 from leadpush_prefect.store.contacts import iter_contacts
+from leadpush_prefect.store.patience import Patience
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.stored_values import stored_contact
 from leadpush_prefect.store.withdrawals import withdraw, withdraw_unconfirmed
@@ -31,6 +32,7 @@ def recheck_consent(
     contacts: Iterable[ContactRow],
     columns: ConsentColumns,
     refresh: bool | None,
+    patience: Patience,
 ) -> RunRecord:
     """See who of a snapshot may still be asked.
 
@@ -41,15 +43,19 @@ def recheck_consent(
         contacts: The audience's contacts, which are read only if need be.
         columns: What says of them whether they are subscribed.
         refresh: Whether they are read; None: if their consent is older than a day.
+        patience: How what is found is written.
 
     Raises:
         AudienceInvalid, RunBusy: if a column looks like consent and is not named, or by the audience's reader.
     """
     if not record.consent:
-        record = _judge_snapshot(database, record, audience.consent_columns())
+        columns_now = audience.consent_columns()
+        record = patience(lambda: _judge_snapshot(database, record, columns_now))
     if refresh is None:
         refresh = _is_old(record, datetime.now(UTC))
-    return withdraw_unconfirmed(database, record, contacts, columns) if refresh else record
+    if not refresh:
+        return record
+    return withdraw_unconfirmed(database, record, contacts, columns, patience)
 
 
 def _is_old(run: RunRecord, now: datetime) -> bool:

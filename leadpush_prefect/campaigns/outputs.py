@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -14,6 +15,7 @@ from leadpush_prefect.errors import Reason, StepRefused
 from leadpush_prefect.model.context import CampaignContext
 from leadpush_prefect.model.outcome import WITHDRAWN, Outcome, Status
 from leadpush_prefect.runs.open_runs import OpenRun
+from leadpush_prefect.store.chunk_size import CHUNK_BYTES
 from leadpush_prefect.store.contacts import contact_number
 from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.outcomes import write_outcomes
@@ -49,21 +51,26 @@ def output_text(value: Any) -> str:
 
 def skip_unstored(run: OpenRun) -> None:
     """Note as skipped the contacts that a task of the user's own has read and stored nothing for."""
-    record, database = run.record, run.database
-    stores = {step.node: step.step for step in list_steps(database, record) if step.kind == "store"}
+    record, database, patience = run.record, run.database, run.patience
+    steps = patience(lambda: list_steps(database, record))
+    stores = {step.node: step.step for step in steps if step.kind == "store"}
     if not stores:
         return
-    read = _read_batches(run)
-    for node, batch, _ in unreached(database, record):
+    read = patience(lambda: _read_batches(run))
+    for node, batch, _ in patience(lambda: unreached(database, record)):
         if node in stores and batch in read:
-            for chunk in pending(
-                database, record, stores[node], batch_range(record, batch), run.tunables.unwritten
-            ):
-                skipped = [
-                    (contact.number, WITHDRAWN if contact.is_withdrawn else Outcome(Status.SKIPPED))
-                    for contact in chunk
-                ]
-                write_outcomes(database, record.key, stores[node], skipped, record.execution)
+            _skip_pending(run, stores[node], batch)
+
+
+def _skip_pending(run: OpenRun, step: int, batch: int) -> None:
+    record, most = run.record, run.tunables.unwritten
+    numbers = batch_range(record, batch)
+    for chunk in pending(run.database, record, step, numbers, most, patience=run.patience):
+        skipped = [
+            (contact.number, WITHDRAWN if contact.is_withdrawn else Outcome(Status.SKIPPED))
+            for contact in chunk
+        ]
+        run.patience(partial(write_outcomes, run.database, record.key, step, skipped, record.execution))
 
 
 def _read_batches(run: OpenRun) -> set[int]:
@@ -77,7 +84,7 @@ def number_of(run: OpenRun, context: CampaignContext, origin: Origin | None) -> 
     """The number of a context's contact in the run; the context may be of another one."""
     if origin is not None and context.campaign["run_id"] == run.record.run_id:
         return origin.number
-    return contact_number(run.database, run.record.key, context.contact_id)
+    return run.patience(lambda: contact_number(run.database, run.record.key, context.contact_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,7 @@ class Stores:
         self.run = run
         self.rows: dict[str, dict[int, Outcome]] = {}
         self.seen: dict[str, set[int]] = {}
+        self.size = 0  # of all outputs that are not yet written
         self.closed = False
         self.due = monotonic() + self.run.tunables.flush_seconds
         self.lock = threading.RLock()  # a task may work on its contexts in threads
@@ -115,7 +123,8 @@ class Stores:
                 )
             self.rows.setdefault(output_key, {})[number] = outcome
             self.seen[output_key].add(number)
-            if len(self.rows[output_key]) >= self.run.tunables.unwritten:
+            self.size += len(outcome.output or "")
+            if len(self.rows[output_key]) >= self.run.tunables.unwritten or self.size >= CHUNK_BYTES:
                 self.write()
             return True
 
@@ -127,7 +136,7 @@ class Stores:
         with self.lock:
             for output_key, rows in self.rows.items():
                 write_outputs(self.run, output_key, rows)
-            self.rows = {}
+            self.rows, self.size = {}, 0
             self.due = monotonic() + self.run.tunables.flush_seconds
 
     def count_skipped(self, read: int) -> None:
@@ -142,6 +151,11 @@ class Stores:
 
 
 def write_outputs(run: OpenRun, output_key: str, rows: Mapping[int, Outcome]) -> None:
+    run.patience(lambda: _write_outputs(run, output_key, rows))
+    run.count(output_key, len(rows))
+
+
+def _write_outputs(run: OpenRun, output_key: str, rows: Mapping[int, Outcome]) -> None:
     step = declare_step(
         run.database,
         run.record,
@@ -154,4 +168,3 @@ def write_outputs(run: OpenRun, output_key: str, rows: Mapping[int, Outcome]) ->
         definition=f"store {output_key}",
     )
     write_outcomes(run.database, run.record.key, step, list(rows.items()), run.record.execution)
-    run.count(output_key, len(rows))

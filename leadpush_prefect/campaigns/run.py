@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
@@ -19,13 +18,13 @@ from leadpush_prefect.campaigns.outputs import skip_unstored
 from leadpush_prefect.campaigns.signals import leave_on_sigterm, restore_sigterm
 from leadpush_prefect.campaigns.starting import RunOptions, begin
 from leadpush_prefect.campaigns.submitted import Submitted, and_more
-from leadpush_prefect.errors import RunBusy, RunIncomplete
+from leadpush_prefect.errors import RunBusy, RunIncomplete, StoreFailed
 from leadpush_prefect.model.config import WorkspaceConfig
 from leadpush_prefect.model.outcome import Failure
 from leadpush_prefect.reports.reporter import RunReporter
 from leadpush_prefect.reports.sentences import unsubscribed_text
 from leadpush_prefect.runs.lease import RunLease
-from leadpush_prefect.runs.log import run_logger
+from leadpush_prefect.runs.log import run_logger, warn
 from leadpush_prefect.runs.open_runs import OpenRun, add_run, forget_run
 from leadpush_prefect.sending.dispatcher import dispatcher
 from leadpush_prefect.store.exports import iter_failures, iter_outputs
@@ -192,6 +191,7 @@ class CampaignRun:
             RunIncomplete: naming the steps and batches that did not complete, or contacts that no step has
                 touched.
             RunBusy: if the run goes on in a later execution.
+            StoreFailed: if the database stays away, or its file was deleted.
         """
         for future in futures:
             self._submitted.add_unknown(future)
@@ -205,8 +205,7 @@ class CampaignRun:
         if not is_complete(self._run.record, summary):
             self._refuse_unreached()
         state = _state(summary)
-        record = self._run.record
-        finish_run(self._run.database, record.key, "finished", state.name or "", record.execution)
+        self._note_end("finished", state.name or "")
         self._finished = True
         self._lease.release()
         run_logger().info("Campaign %s: %s", visible(summary.campaign), state.message)
@@ -215,7 +214,7 @@ class CampaignRun:
         return state
 
     def _refuse_unreached(self) -> None:
-        missing = unreached(self._run.database, self._run.record)
+        missing = self._run.patience(lambda: unreached(self._run.database, self._run.record))
         if missing:
             shown = "; ".join(
                 f"{count:,} contacts of batch {batch}" + (f" at step {node}" if node else "")
@@ -228,7 +227,7 @@ class CampaignRun:
 
     def summary(self) -> RunSummary:
         """How the run stands: counts, latencies (in seconds) and failures by step. Counted in the database."""
-        return summarize(self._run.database, self._run.record)
+        return self._run.patience(lambda: summarize(self._run.database, self._run.record))
 
     def outputs(self, output_keys: Sequence[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
         """The outputs, streamed: contact id, and output by key.
@@ -286,12 +285,20 @@ class CampaignRun:
     def _stop(self, kind: type[BaseException] | None) -> None:
         self._run.stopped = True
         self._drain()
+        try:
+            self._note_end("stopped", kind.__name__ if kind else "left")
+        except RunBusy:  # it goes on in a later execution
+            return
+        except (
+            StoreFailed
+        ) as failed:  # why the run is left is raised; the next execution sees that nobody holds it
+            warn(f"The end of run {self.id} could not be written. {failed}")
+        if self._reporter:
+            self._reporter.stopped(kind)
+
+    def _note_end(self, status: Literal["finished", "stopped"], state: str) -> None:
         database, record = self._run.database, self._run.record
-        why = kind.__name__ if kind else "left"
-        with suppress(RunBusy):  # it goes on in a later execution
-            finish_run(database, record.key, "stopped", why, record.execution)
-            if self._reporter:
-                self._reporter.stopped(kind)
+        self._run.patience(lambda: finish_run(database, record.key, status, state, record.execution))
 
     def _drain(self) -> None:
         """Let what is in flight come, so that the next execution need not ask again; who asks once more cuts it."""

@@ -23,11 +23,13 @@ from leadpush_prefect.model.tunables import Tunables
 from leadpush_prefect.reports.sentences import consent_text
 from leadpush_prefect.runs.databases import database_of
 from leadpush_prefect.runs.lease import RunLease, watch_holder
-from leadpush_prefect.runs.log import run_logger
+from leadpush_prefect.runs.log import run_logger, warn
 from leadpush_prefect.runs.open_runs import OpenRun, beginning, refuse_if_open
 from leadpush_prefect.runs.task_runner import check_task_runner, works_in_threads
 from leadpush_prefect.settings import read_tunables
+from leadpush_prefect.store.database import trying_once
 from leadpush_prefect.store.intents import settle_intents
+from leadpush_prefect.store.patience import Patience
 from leadpush_prefect.store.runs import RunRecord, begin_run, finish_run
 from leadpush_prefect.store.snapshot import IN_PROCESSES, IN_THREADS, snapshot
 from leadpush_prefect.system.recent import Recent
@@ -75,23 +77,27 @@ def begin(options: RunOptions) -> tuple[OpenRun, RunLease]:
     run_id = options.run_id or _id_of_flow_run()
     refuse_if_open(run_id)
     database, tunables = database_of(options.workspace), read_tunables()
-    dead = watch_holder(database, run_id, tunables.watch_seconds, run_logger())
+    patience = Patience(database, tunables.database_wait_seconds, say=warn)
+    dead = patience(lambda: watch_holder(database, run_id, tunables.watch_seconds, run_logger()))
     lease = RunLease(database, run_id, tunables.heartbeat_seconds)
     try:
-        record = begin_run(
-            database,
-            run_id=run_id,
-            campaign=options.campaign,
-            workspace=options.workspace.name,
-            simulate=options.simulate,
-            include_unsubscribed=options.include_unsubscribed,
-            source=options.audience.describe() + (f", the first {options.limit}" if options.limit else ""),
-            holder=lease.identity,
-            dead=dead,
+        record = patience(
+            lambda: begin_run(
+                database,
+                run_id=run_id,
+                campaign=options.campaign,
+                workspace=options.workspace.name,
+                simulate=options.simulate,
+                include_unsubscribed=options.include_unsubscribed,
+                source=options.audience.describe()
+                + (f", the first {options.limit}" if options.limit else ""),
+                holder=lease.identity,
+                dead=dead,
+            )
         )
-        if record.execution > 1 and (unknown := settle_intents(database, record)):
+        if record.execution > 1 and (unknown := patience(lambda: settle_intents(database, record))):
             _log_unknown(unknown)
-        record = _with_contacts(database, record, options, tunables)
+        record = _with_contacts(database, record, options, tunables, patience)
     except BaseException:
         lease.release()
         raise
@@ -99,25 +105,32 @@ def begin(options: RunOptions) -> tuple[OpenRun, RunLease]:
     return run, lease
 
 
-def _with_contacts(database: Engine, record: RunRecord, options: RunOptions, tunables: Tunables) -> RunRecord:
+def _with_contacts(
+    database: Engine, record: RunRecord, options: RunOptions, tunables: Tunables, patience: Patience
+) -> RunRecord:
     """Take the contacts; where that fails, nobody shall take the run for one that works."""
     invalid = _Invalid()
     try:
         columns = options.audience.consent_columns(refuse=not options.include_unsubscribed)
         with beginning(tunables):
-            record = _taken(database, record, options, columns, invalid)
+            record = _taken(database, record, options, columns, invalid, patience)
         _log_beginning(record)
         _log_ignored(columns)
         invalid.log()
     except BaseException:
-        with suppress(Exception):  # what is wrong is raised
+        with suppress(Exception), trying_once():  # what is wrong is raised
             finish_run(database, record.key, "stopped", "Could not start", record.execution)
         raise
     return record
 
 
 def _taken(
-    database: Engine, record: RunRecord, options: RunOptions, columns: ConsentColumns, invalid: _Invalid
+    database: Engine,
+    record: RunRecord,
+    options: RunOptions,
+    columns: ConsentColumns,
+    invalid: _Invalid,
+    patience: Patience,
 ) -> RunRecord:
     """The run with its contacts: taken at its first execution, their consent looked at again at a later one."""
     rows = options.audience.rows(columns)
@@ -125,7 +138,9 @@ def _taken(
     if record.batches:
         if options.include_unsubscribed:
             return record
-        return recheck_consent(database, record, options.audience, contacts, columns, options.refresh_consent)
+        return recheck_consent(
+            database, record, options.audience, contacts, columns, options.refresh_consent, patience
+        )
     if options.limit:
         rest = () if options.audience.is_read_once else rows
         contacts = _first(contacts, options.limit, rest, columns)
@@ -137,6 +152,7 @@ def _taken(
         most=IN_THREADS if works_in_threads() else IN_PROCESSES,
         invalid=lambda: invalid.count,
         consent=columns,
+        patience=patience,
     )
 
 

@@ -107,14 +107,21 @@ class ProgressLog:
     def _log_lines(self) -> None:
         since, before = monotonic(), self._total(self._steps())
         while not self._stopped.wait(EVERY_SECONDS if self._is_here else EVERY_SECONDS_ELSEWHERE):
-            if self._is_here and self._run.record.execution > 1 and not self._is_counted:
-                self._is_counted = True
-                self._earlier = self._count_earlier()  # not sooner: a short run need not wait for it
-            steps, now = self._steps(), monotonic()
+            try:
+                self._look_back()
+                steps, now = self._steps(), monotonic()
+            except SQLAlchemyError:  # the database is away, which the run itself says
+                continue
             total = self._total(steps)
             if steps and not self._stopped.is_set():
                 self._log.info("%s", progress_line(steps, max(0, total - before) / (now - since)))
             before, since = total, now
+
+    def _look_back(self) -> None:
+        """Count once what earlier executions did; not for a run that is over before the first line."""
+        if self._is_here and self._run.record.execution > 1 and not self._is_counted:
+            self._earlier = self._count_earlier()
+            self._is_counted = True
 
     def _total(self, steps: Sequence[StepProgress]) -> int:
         """What this execution did; of tasks in other processes, all that was done."""

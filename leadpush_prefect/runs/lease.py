@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from leadpush_prefect.store.database import trying_once
 from leadpush_prefect.store.holder import Holder, busy, find_holder, move_heartbeat, release_run
 from leadpush_prefect.system.process_identity import describe_process, has_ended, identify_process
 
@@ -43,7 +44,8 @@ class RunLease:
         if self._released.is_set():
             return
         self._released.set()
-        with suppress(SQLAlchemyError):  # the next execution then finds a heartbeat that stands still
+        # At worst the next execution finds a heartbeat that stands still.
+        with suppress(SQLAlchemyError), trying_once():
             release_run(self._database, self._run_id, self.identity)
 
     def _beat(self) -> None:

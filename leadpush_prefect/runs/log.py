@@ -8,7 +8,7 @@ from typing import Any
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_logger, get_run_logger
 
-__all__ = ["run_logger"]
+__all__ = ["run_logger", "warn"]
 
 
 def run_logger() -> logging.Logger | logging.LoggerAdapter[Any]:
@@ -17,3 +17,8 @@ def run_logger() -> logging.Logger | logging.LoggerAdapter[Any]:
         return get_run_logger()
     except MissingContextError:
         return get_logger("leadpush")
+
+
+def warn(message: str) -> None:
+    """Warn in the log of the flow or task run that is at work here."""
+    run_logger().warning("%s", message)

@@ -22,8 +22,10 @@ from leadpush_prefect.model.config import WorkspaceConfig
 from leadpush_prefect.model.context import workspace_values
 from leadpush_prefect.model.tunables import Tunables
 from leadpush_prefect.runs.databases import database_of
+from leadpush_prefect.runs.log import warn
 from leadpush_prefect.settings import read_tunables
 from leadpush_prefect.store.database import works_in_process
+from leadpush_prefect.store.patience import Patience
 from leadpush_prefect.store.runs import RunRecord, find_run
 from leadpush_prefect.system.fair_lock import FairLock
 from leadpush_prefect.system.gc_freeze import spare_existing_objects, spare_no_more
@@ -53,6 +55,7 @@ class OpenRun:
         is_here: Whether its flow is in this process; else the database says when it is over.
         report: Whether it shows in Prefect how it goes.
         tunables: What the operator has set in this process.
+        patience: How all that this process reads and writes for the run waits for a database that is away.
     """
 
     record: RunRecord
@@ -65,10 +68,16 @@ class OpenRun:
     is_here: bool = True
     report: bool = True
     tunables: Tunables = field(default_factory=Tunables)
+    patience: Patience = field(init=False)
     _said: set[str] = field(default_factory=set)
     _turns: dict[str, FairLock] = field(default_factory=dict)
     _at_work: int = 0
     _look_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        seconds = self.tunables.database_wait_seconds
+        # Not `is_over`, which would ask the database.
+        self.patience = Patience(self.database, seconds, say=warn, is_over=lambda: self.stopped)
 
     def campaign_values(self) -> dict[str, Any]:
         """What a template reads of the campaign."""
@@ -91,7 +100,7 @@ class OpenRun:
     def is_over(self) -> bool:
         """Whether it was stopped, has ended, or goes on in a later execution."""
         if not self.is_here and not self.stopped and monotonic() >= self._look_at:
-            now = find_run(self.database, self.record.run_id)
+            now = self.patience(lambda: find_run(self.database, self.record.run_id))
             self.stopped = now is None or (now.execution, now.status) != (self.record.execution, "running")
             self._look_at = monotonic() + LOOK_SECONDS
         return self.stopped
@@ -106,6 +115,11 @@ class OpenRun:
         finally:
             with _lock:
                 self._at_work -= 1
+
+    @property
+    def batches_at_work(self) -> int:
+        """How many batches are at work in this process."""
+        return self._at_work
 
     def wait_until_idle(self, seconds: float) -> None:
         """Wait until no batch is at work in this process, so that all that came is stored; so long at most."""
@@ -255,7 +269,9 @@ def _open(run_id: str, workspace: str) -> OpenRun:
         )
     config = workspace_config(load_block(Workspace, workspace, field="workspace"))
     database = database_of(config)
-    record = find_run(database, run_id)
+    tunables = read_tunables()
+    patience = Patience(database, tunables.database_wait_seconds, say=warn)
+    record = patience(lambda: find_run(database, run_id))
     if record is None:
         raise LeadpushError(f"There is no run {run_id} in the database of workspace {workspace!r}.")
     if record.status == "finished":
@@ -263,4 +279,4 @@ def _open(run_id: str, workspace: str) -> OpenRun:
             f"Run {run_id} has ended, and this task was not waited for: give its future to finish()."
         )
     end_with_parent()
-    return OpenRun(record, database, config, is_here=False, tunables=read_tunables())
+    return OpenRun(record, database, config, is_here=False, tunables=tunables)

@@ -21,14 +21,16 @@ DELETE_CHUNK = 10_000
 YES, NO_COLUMN = Consent.SUBSCRIBED, Consent.NO_COLUMN
 
 
-def insert_contacts(connection: Connection, key: int, first: int, rows: Sequence[ContactRow]) -> None:
-    """Write a run's contacts, numbered from `first`."""
+def insert_contacts(
+    connection: Connection, key: int, first: int, rows: Sequence[ContactRow], *, overwrite: bool = False
+) -> None:
+    """Write a run's contacts, numbered from `first`; over those that are there, if need be."""
     numbered = enumerate(rows, first)
     values = [
         (key, number, id, consent is YES or consent is NO_COLUMN, data, place)
         for number, (id, consent, data, place) in numbered
     ]
-    insert_rows(connection, contact, values)
+    insert_rows(connection, contact, values, overwrite=overwrite)
 
 
 def deny_contacts(connection: Connection, key: int, numbers: range) -> None:

@@ -12,6 +12,8 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from contextvars import ContextVar
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -30,13 +32,35 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
 from leadpush_prefect.errors import LeadpushError
+from leadpush_prefect.store.embedded_file import is_another_file, remember_file
 from leadpush_prefect.store.schema import SCHEMA_VERSION, schema
 from leadpush_prefect.system.fork_safe import ForkSafeLock
 from leadpush_prefect.system.sql_privacy import QUIET
 
-__all__ = ["open_database", "reading", "works_in_process", "writing", "writing_on"]
+__all__ = [
+    "database_name",
+    "open_database",
+    "reading",
+    "trying_once",
+    "works_in_process",
+    "writing",
+    "writing_on",
+]
 
 BUSY_SECONDS = 30.0
+"""So long a writer waits for another one on SQLite."""
+
+TRY_SECONDS = 3.0
+"""So much of it in one go: SQLite hears of no Ctrl-C meanwhile."""
+
+CONNECTION_FACTS = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+}
+"""For libpq: a server that is gone without a word is known to be so after half a minute, not after 15 minutes."""
 
 
 SCHEMA_LOCK = 0x6C656164  # "lead": any number that nobody else locks in the same database
@@ -70,6 +94,8 @@ def open_database(url: str | URL, connect_args: Mapping[str, object] = {}) -> En
     arguments = sha256(repr(sorted(connect_args.items())).encode()).hexdigest()  # they may hold a password
     key = os.getpid(), address, arguments
     with _lock:
+        if key in _engines and is_another_file(_engines[key]):
+            _engines.pop(key).dispose()
         if key not in _engines:
             _engines[key] = _prepared(address, connect_args)
         return _engines[key]
@@ -108,6 +134,24 @@ def writing_on(connection: Connection) -> Iterator[None]:
         yield
 
 
+_once: ContextVar[bool] = ContextVar("leadpush_try_once", default=False)
+
+
+@contextmanager
+def trying_once() -> Iterator[None]:
+    """A writer does not wait for others for long: whoever calls it tries again, or can do without."""
+    token = _once.set(True)
+    try:
+        yield
+    finally:
+        _once.reset(token)
+
+
+def database_name(address: URL) -> str:
+    """What to call a database in a message: without its user and password."""
+    return " at ".join(part for part in (address.database, address.host) if part)
+
+
 def _address(url: str | URL) -> URL:
     try:
         address = make_url(url)
@@ -127,6 +171,8 @@ def _prepared(address: URL, connect_args: Mapping[str, object]) -> Engine:
     database = _engine(address, connect_args)
     try:
         _prepare(database)
+        if database.dialect.name == "sqlite":
+            remember_file(database)
         return database
     except (InterfaceError, OperationalError, sqlite3.DatabaseError) as error:
         # One of the driver itself says that the file is none of SQLite.
@@ -136,9 +182,8 @@ def _prepared(address: URL, connect_args: Mapping[str, object]) -> Engine:
     except BaseException:
         database.dispose()
         raise
-    where = " at ".join(part for part in (address.database, address.host) if part)
     # Raised here, so that no error of the driver comes along, whose frames hold the password.
-    raise LeadpushError(f"The database {where} cannot be used: {why}.")
+    raise LeadpushError(f"The database {database_name(address)} cannot be used: {why}.")
 
 
 def _engine(address: URL, connect_args: Mapping[str, object]) -> Engine:
@@ -146,8 +191,16 @@ def _engine(address: URL, connect_args: Mapping[str, object]) -> Engine:
         case "sqlite":
             return _sqlite_engine(address, connect_args)
         case "postgresql":
-            return _refuse_async(_create(address, connect_args, pool_pre_ping=True))
+            arguments = _of_connection(address) | dict(connect_args)
+            return _refuse_async(_create(address, arguments, pool_pre_ping=True))
     raise LeadpushError(f"The store works on SQLite and PostgreSQL, not on {address.get_backend_name()}.")
+
+
+def _of_connection(address: URL) -> dict[str, object]:
+    """For the driver's `connect`, where it is libpq's: what the URL does not say itself."""
+    if address.get_driver_name() not in ("psycopg", "psycopg2"):
+        return {}
+    return {name: value for name, value in CONNECTION_FACTS.items() if name not in address.query}
 
 
 def _create(address: URL, connect_args: Mapping[str, object], **options: Any) -> Engine:
@@ -164,10 +217,12 @@ def _refuse_async(database: Engine) -> Engine:
 
 
 def _sqlite_engine(address: URL, connect_args: Mapping[str, object]) -> Engine:
-    arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False, **connect_args, "isolation_level": None}
+    seconds: Any = connect_args.get("timeout", BUSY_SECONDS)
+    in_one_go = {"timeout": min(seconds, TRY_SECONDS), "isolation_level": None}
+    arguments = {"check_same_thread": False, **connect_args, **in_one_go}
     database = _refuse_async(_create(address, arguments, max_overflow=-1))
     event.listen(database, "connect", _set_pragmas)
-    event.listen(database, "begin", _begin)
+    event.listen(database, "begin", partial(_begin, seconds))
     return database
 
 
@@ -178,14 +233,35 @@ def _set_pragmas(connection: Any, _record: object) -> None:
         cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode: no corruption, and no fsync per commit
 
 
-def _begin(connection: Connection) -> None:
+def _begin(seconds: float, connection: Connection) -> None:
     # isolation_level=None: the driver leaves BEGIN to us.
     options = connection.get_execution_options()
-    wanted = "FULL" if options.get(_DURABLE, False) else "NORMAL"
+    _set_synchronous(connection, "FULL" if options.get(_DURABLE, False) else "NORMAL")
+    if options.get(_WRITES, False):
+        _begin_writing(connection, 0 if _once.get() else seconds)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _set_synchronous(connection: Connection, wanted: str) -> None:
     if connection.info.get("synchronous", "NORMAL") != wanted:
         connection.exec_driver_sql(f"PRAGMA synchronous={wanted}")
         connection.info["synchronous"] = wanted
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITES, False) else "BEGIN")
+
+
+def _begin_writing(connection: Connection, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        except OperationalError as error:
+            if not _is_locked(error.orig) or time.monotonic() >= deadline:
+                raise
+
+
+def _is_locked(error: BaseException | None) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _prepare(database: Engine) -> None:

@@ -11,7 +11,15 @@ from leadpush_prefect.store.database import reading, writing
 from leadpush_prefect.store.schema import run as runs
 from leadpush_prefect.system.process_identity import describe_process
 
-__all__ = ["Holder", "busy", "find_holder", "move_heartbeat", "refuse_other_holder", "release_run"]
+__all__ = [
+    "Holder",
+    "busy",
+    "find_holder",
+    "is_held_by",
+    "move_heartbeat",
+    "refuse_other_holder",
+    "release_run",
+]
 
 
 class Holder(NamedTuple):
@@ -44,6 +52,12 @@ def release_run(database: Engine, run_id: str, identity: str) -> None:
     with writing(database) as connection:
         mine = update(runs).where(runs.c.run_id == run_id, runs.c.holder == identity)
         connection.execute(mine.values(holder=""))
+
+
+def is_held_by(connection: Connection, run_id: str, identity: str) -> bool:
+    """Whether somebody has the run already: the answer to its commit may have been lost."""
+    holder = _find(connection, run_id)
+    return holder is not None and holder.identity == identity
 
 
 def refuse_other_holder(connection: Connection, run_id: str, dead: Holder | None) -> None:

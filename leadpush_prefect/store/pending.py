@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -10,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Integer,
+    Row,
     ScalarSelect,
     Select,
     Text,
@@ -24,16 +26,18 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.model.outcome import Resend
+from leadpush_prefect.store.chunk_size import ChunkSize
 from leadpush_prefect.store.column_types import corrupt
 from leadpush_prefect.store.database import reading
 from leadpush_prefect.store.outcomes import FAILED, earlier_outcomes, eligible, status_at
-from leadpush_prefect.store.rows_as_text import reader
+from leadpush_prefect.store.patience import Tries, at_once
+from leadpush_prefect.store.rows_as_text import Read, reader
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact, outcome
 from leadpush_prefect.store.steps import StepRecord, list_steps
 from leadpush_prefect.store.withdrawals import withdrawn_among
 
-__all__ = ["PendingContact", "pending"]
+__all__ = ["FIRST_CHUNK", "PendingContact", "pending", "text_in"]
 
 
 class PendingContact(NamedTuple):
@@ -52,8 +56,19 @@ class PendingContact(NamedTuple):
     is_withdrawn: bool = False
 
 
+FIRST_CHUNK = 4
+"""So many contacts of a batch are read first, and then more as long as they are small."""
+
+
 def pending(
-    database: Engine, run: RunRecord, step: int, numbers: range, chunk: int = 500
+    database: Engine,
+    run: RunRecord,
+    step: int,
+    numbers: range,
+    chunk: int = 500,
+    *,
+    first: int = 0,
+    patience: Tries = at_once,
 ) -> Iterator[list[PendingContact]]:
     """The contacts that a step has to touch, in order, in chunks; each chunk is read when it is asked for.
 
@@ -68,15 +83,17 @@ def pending(
         run: The run, of this execution.
         step: The step's number.
         numbers: The contacts' numbers, as of `batch_range`.
-        chunk: How many contacts a chunk has at most.
+        chunk: How many contacts a chunk has at most; fewer where they and their outputs are large.
+        first: How many the first one has; 0 for as many as the others.
+        patience: How each chunk is read.
 
     Raises:
         LeadpushError: if the run has no such step.
     """
-    steps = list_steps(database, run)
+    steps = patience(lambda: list_steps(database, run))
     this, earlier = _step(steps, step), [other for other in steps if other.step < step]
     look = _without_outcome if run.execution == 1 else _left_over
-    for found in look(database, run, this, earlier, numbers, chunk):
+    for found in look(database, run, this, earlier, numbers, ChunkSize(chunk, first), patience):
         if found:
             yield found
 
@@ -94,19 +111,21 @@ def _without_outcome(
     step: StepRecord,
     earlier: Sequence[StepRecord],
     numbers: range,
-    chunk: int,
+    size: ChunkSize,
+    patience: Tries,
 ) -> Iterator[list[PendingContact]]:
     """Each contact is asked for its outcome."""
     number = contact.c.number
     these = number >= bindparam("start"), number < bindparam("stop"), status_at(step.step).is_(None)
-    read = reader(database, _contacts(run, *these).limit(chunk))
+    read = reader(database, _contacts(run, *these).limit(bindparam("limit", type_=Integer)))
     first = numbers.start
     while first < numbers.stop:
-        with reading(database) as connection:
-            rows = read(connection, {"start": first, "stop": numbers.stop})
-            found = _with_outputs(connection, run, earlier, rows)
+        limit = size.rows
+        asked = {"start": first, "stop": numbers.stop, "limit": limit}
+        rows, found = patience(partial(_read_chunk, database, run, earlier, read, asked))
+        size.note(len(rows), text_in(found))
         yield found
-        first = rows[-1][0] + 1 if len(rows) == chunk else numbers.stop
+        first = rows[-1][0] + 1 if len(rows) == limit else numbers.stop
 
 
 WINDOW = 25_000
@@ -122,21 +141,42 @@ def _left_over(
     step: StepRecord,
     earlier: Sequence[StepRecord],
     numbers: range,
-    chunk: int,
+    size: ChunkSize,
+    patience: Tries,
 ) -> Iterator[list[PendingContact]]:
     """The same where most have their outcome: they are sooner counted than asked for one by one."""
     incomplete = _incomplete(run, step)
     read = reader(database, _contacts(run, contact.c.number.in_(bindparam("numbers", expanding=True))))
     for first in range(numbers.start, numbers.stop, WINDOW):
         window = range(first, min(first + WINDOW, numbers.stop))
-        with reading(database) as connection:
-            hundreds = connection.execute(incomplete, {"start": window.start, "stop": window.stop}).all()
+        hundreds = patience(partial(_read_all, database, incomplete, window))
         left = [number for first, done in hundreds for number in _missing(first, done, window)]
-        for at in range(0, len(left), chunk):
-            with reading(database) as connection:
-                rows = read(connection, {"numbers": left[at : at + chunk]})
-                found = _with_outputs(connection, run, earlier, rows)
+        at = 0
+        while at < len(left):
+            asked = {"numbers": left[at : at + size.rows]}
+            at += size.rows
+            rows, found = patience(partial(_read_chunk, database, run, earlier, read, asked))
+            size.note(len(rows), text_in(found))
             yield found
+
+
+def _read_all(database: Engine, statement: Select[int, str], window: range) -> Sequence[Row[int, str]]:
+    with reading(database) as connection:
+        return connection.execute(statement, {"start": window.start, "stop": window.stop}).all()
+
+
+def _read_chunk(
+    database: Engine, run: RunRecord, earlier: Sequence[StepRecord], read: Read, asked: Mapping[str, Any]
+) -> tuple[Sequence[tuple[int, str]], list[PendingContact]]:
+    """The rows of a chunk, and the contacts among them whose workflow goes on."""
+    with reading(database) as connection:
+        rows = read(connection, asked)
+        return rows, _with_outputs(connection, run, earlier, rows)
+
+
+def text_in(contacts: Iterable[PendingContact]) -> int:
+    """How much text contacts and their outputs are."""
+    return sum(len(contact.data) + sum(map(len, contact.outputs.values())) for contact in contacts)
 
 
 def _incomplete(run: RunRecord, step: StepRecord) -> Select[int, str]:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from leadpush_prefect.store.database import works_in_process
 
-__all__ = ["reader"]
+__all__ = ["Read", "reader"]
 
 Read = Callable[[Connection, Mapping[str, Any]], list[tuple[int, str]]]
 

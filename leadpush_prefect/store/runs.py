@@ -14,7 +14,7 @@ from leadpush_prefect.store.bulk_insert import insert_or_ignore
 from leadpush_prefect.store.column_types import corrupt
 from leadpush_prefect.store.contacts import delete_contacts
 from leadpush_prefect.store.database import reading, writing
-from leadpush_prefect.store.holder import Holder, refuse_other_holder
+from leadpush_prefect.store.holder import Holder, is_held_by, refuse_other_holder
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.schema import run as runs
 from leadpush_prefect.text.display import shortened
@@ -115,7 +115,8 @@ def begin_run(
     """Begin the first execution of a run, or the next one where the id is known.
 
     The next execution goes on with the contacts of the first. Where their snapshot is not whole, what there
-    is of it is deleted, and the status is `snapshotting` again.
+    is of it is deleted, and the status is `snapshotting` again. A holder may ask again, since it cannot know what
+    became of a commit whose answer was lost.
 
     Args:
         database: The database.
@@ -142,8 +143,11 @@ def begin_run(
         _insert_if_new(connection, {"run_id": run_id, "source": source, **asked})
         former = _one(connection, _select().where(runs.c.run_id == run_id).with_for_update())
         _refuse_another(former, asked)
-        refuse_other_holder(connection, run_id, dead)
-        run = _begin_execution(connection, former, source, holder)
+        if is_held_by(connection, run_id, holder):
+            run = former
+        else:
+            refuse_other_holder(connection, run_id, dead)
+            run = _begin_execution(connection, former, source, holder)
     if not run.batches:
         delete_contacts(database, run.key, run.execution)
     return run

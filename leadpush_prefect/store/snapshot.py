@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count as count_up
 from itertools import islice
 
 from sqlalchemy import Engine, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from leadpush_prefect.errors import AudienceInvalid, RunBusy
+from leadpush_prefect.errors import AudienceInvalid, RunBusy, StoreFailed
 from leadpush_prefect.model.consent import Consent
 from leadpush_prefect.model.consent_columns import NO_CONSENT_COLUMN, ConsentColumns
 from leadpush_prefect.model.contact import ContactRow
 from leadpush_prefect.store.contacts import delete_contacts, deny_contacts, insert_contacts
 from leadpush_prefect.store.database import reading, writing
 from leadpush_prefect.store.locking import hold_execution
+from leadpush_prefect.store.patience import Tries, at_once
 from leadpush_prefect.store.runs import RunRecord, now
 from leadpush_prefect.store.schema import contact
 from leadpush_prefect.store.schema import run as runs
@@ -41,6 +44,7 @@ def snapshot(
     most: int = IN_THREADS,
     invalid: Callable[[], int] = lambda: 0,
     consent: ConsentColumns | None = None,
+    patience: Tries = at_once,
 ) -> RunRecord:
     """Write the contacts of a run, a thousand at a time, and divide them into batches.
 
@@ -55,6 +59,7 @@ def snapshot(
         most: How many at most, if `batches` is 0.
         invalid: Asked at the end how many rows of the audience were left out.
         consent: Tells at the end which columns said who may be asked.
+        patience: How each transaction is done.
 
     Returns:
         The run with its numbers, `running`.
@@ -67,10 +72,10 @@ def snapshot(
         return run
     try:
         read_at = now()
-        counted = _write_all(database, run, contacts)
+        counted = _write_all(database, run, contacts, patience)
         if consent and consent.found:
-            _correct(database, run, counted)
-        _refuse_namesakes(database, run)
+            _correct(database, run, counted, patience)
+        patience(lambda: _refuse_namesakes(database, run))
         count, size = batches_for(counted.contacts, batches, most)
         whole = replace(
             run,
@@ -84,12 +89,12 @@ def snapshot(
             consent=consent.describe() if consent else NO_CONSENT_COLUMN,
             consent_at=read_at,
         )
-        _make_it_count(database, whole)
+        patience(lambda: _make_it_count(database, whole))
         return whole
     except RunBusy:
         raise  # what is there belongs to the other execution
     except BaseException:
-        with suppress(SQLAlchemyError, RunBusy):  # whatever is left, the next execution deletes
+        with suppress(SQLAlchemyError, StoreFailed, RunBusy):  # whatever is left, the next execution deletes
             delete_contacts(database, run.key, run.execution)
         raise
 
@@ -121,10 +126,10 @@ class _Counted:
     first_without_column: int = 0  # so many at the beginning: no row had a consent column yet
 
 
-def _write_all(database: Engine, run: RunRecord, contacts: Iterable[ContactRow]) -> _Counted:
+def _write_all(database: Engine, run: RunRecord, contacts: Iterable[ContactRow], patience: Tries) -> _Counted:
     counted = _Counted()
     for chunk in _chunks(contacts):
-        _write_chunk(database, run, counted.contacts, chunk)
+        patience(partial(_write_chunk, database, run, counted.contacts, chunk, count_up()))
         said = [row.consent for row in chunk]
         silent = said.count(Consent.NO_ANSWER)
         counted.contacts += len(chunk)
@@ -134,15 +139,19 @@ def _write_all(database: Engine, run: RunRecord, contacts: Iterable[ContactRow])
     return counted
 
 
-def _correct(database: Engine, run: RunRecord, counted: _Counted) -> None:
+def _correct(database: Engine, run: RunRecord, counted: _Counted, patience: Tries) -> None:
     """Some rows had a consent column: those before them, which had none, gave no answer."""
     silent = counted.first_without_column
     for first in range(0, silent, CHUNK):
-        with writing(database) as connection:
-            hold_execution(connection, run.key, run.execution)
-            deny_contacts(connection, run.key, range(first, min(first + CHUNK, silent)))
+        patience(partial(_deny, database, run, range(first, min(first + CHUNK, silent))))
     counted.unsubscribed += silent
     counted.no_answer += silent
+
+
+def _deny(database: Engine, run: RunRecord, numbers: range) -> None:
+    with writing(database) as connection:
+        hold_execution(connection, run.key, run.execution)
+        deny_contacts(connection, run.key, numbers)
 
 
 def _chunks(contacts: Iterable[ContactRow]) -> Iterator[list[ContactRow]]:
@@ -151,10 +160,13 @@ def _chunks(contacts: Iterable[ContactRow]) -> Iterator[list[ContactRow]]:
         yield chunk
 
 
-def _write_chunk(database: Engine, run: RunRecord, first: int, chunk: Sequence[ContactRow]) -> None:
+def _write_chunk(
+    database: Engine, run: RunRecord, first: int, chunk: Sequence[ContactRow], tries: Iterator[int]
+) -> None:
+    is_again = next(tries) > 0  # and the first time may have done it after all
     with writing(database) as connection:
         hold_execution(connection, run.key, run.execution)
-        insert_contacts(connection, run.key, first, chunk)
+        insert_contacts(connection, run.key, first, chunk, overwrite=is_again)
 
 
 def _refuse_namesakes(database: Engine, run: RunRecord) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
@@ -22,6 +23,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
 from leadpush_prefect.errors import AudienceInvalid
 from leadpush_prefect.model.consent import Consent
@@ -30,6 +32,7 @@ from leadpush_prefect.model.contact import ContactRow
 from leadpush_prefect.store.bulk_insert import insert_or_ignore, insert_or_lower
 from leadpush_prefect.store.database import writing, writing_on
 from leadpush_prefect.store.locking import hold_execution
+from leadpush_prefect.store.patience import Tries, at_once
 from leadpush_prefect.store.runs import RunRecord, now
 from leadpush_prefect.store.schema import contact, withdrawal
 from leadpush_prefect.store.schema import run as runs
@@ -60,7 +63,11 @@ def withdraw(database: Engine, run: RunRecord, numbers: Sequence[int], consent: 
 
 
 def withdraw_unconfirmed(
-    database: Engine, run: RunRecord, rows: Iterable[ContactRow], columns: ConsentColumns
+    database: Engine,
+    run: RunRecord,
+    rows: Iterable[ContactRow],
+    columns: ConsentColumns,
+    patience: Tries = at_once,
 ) -> RunRecord:
     """Note who of a run's contacts is gone from its audience or no longer subscribed there, in place of what was noted
     before. Nothing is changed until all of the audience is read.
@@ -70,6 +77,8 @@ def withdraw_unconfirmed(
         run: The run, of this execution.
         rows: The whole audience, read again.
         columns: Its consent columns, for what was found when the rows end.
+        patience: How the run's own tables are written. What the audience says is the connection's own: where that is
+            lost, so is the audience, which can be read once only.
 
     Raises:
         AudienceInvalid: if the audience has no rows any more, or no consent column where it had one.
@@ -82,17 +91,20 @@ def withdraw_unconfirmed(
         try:
             read = _write_now(connection, rows)
             _refuse_another_audience(run, read, columns)
-            with writing_on(connection):
-                hold_execution(connection, run.key, run.execution)
-                connection.execute(delete(withdrawal).where(withdrawal.c.run == run.key))
-                least = SUBSCRIBED if columns.found else NO_COLUMN
-                connection.execute(
-                    insert(withdrawal).from_select(["run", "number"], _unconfirmed(run, least))
-                )
-                return _noted(connection, run, consent=columns.describe(), consent_at=read_at)
+            return patience(lambda: _replace(connection, run, columns, read_at))
         finally:
-            with connection.begin():
+            with suppress(SQLAlchemyError), connection.begin():  # it goes with its connection
                 _now.drop(connection)
+
+
+def _replace(connection: Connection, run: RunRecord, columns: ConsentColumns, read_at: str) -> RunRecord:
+    """Note those whom the audience does not confirm, in place of those noted before."""
+    with writing_on(connection):
+        hold_execution(connection, run.key, run.execution)
+        connection.execute(delete(withdrawal).where(withdrawal.c.run == run.key))
+        least = SUBSCRIBED if columns.found else NO_COLUMN
+        connection.execute(insert(withdrawal).from_select(["run", "number"], _unconfirmed(run, least)))
+        return _noted(connection, run, consent=columns.describe(), consent_at=read_at)
 
 
 def _refuse_another_audience(run: RunRecord, read: int, columns: ConsentColumns) -> None:
