@@ -94,6 +94,8 @@ class OutcomeWriter:
         except StoreFailed as failed:
             said = str(failed)
         answers = sum(outcome.attempts > 0 for _, outcome in self.rows)
+        if not answers:
+            raise StoreFailed(said)
         lost = "1 answer that had arrived is" if answers == 1 else f"{answers:,} answers that had arrived are"
         raise StoreFailed(f"{said} {lost} lost: reads will be asked again, writes are unknown.")
 

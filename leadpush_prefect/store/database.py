@@ -22,6 +22,7 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
+    ExceptionContext,
     create_engine,
     event,
     func,
@@ -34,6 +35,7 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.store.embedded_file import is_another_file, remember_file
 from leadpush_prefect.store.schema import SCHEMA_VERSION, schema
+from leadpush_prefect.store.trouble import trouble_of
 from leadpush_prefect.system.fork_safe import ForkSafeLock
 from leadpush_prefect.system.sql_privacy import QUIET
 
@@ -50,7 +52,7 @@ __all__ = [
 BUSY_SECONDS = 30.0
 """So long a writer waits for another one on SQLite."""
 
-TRY_SECONDS = 3.0
+TRY_SECONDS = 1.0
 """So much of it in one go: SQLite hears of no Ctrl-C meanwhile."""
 
 CONNECTION_FACTS = {
@@ -205,9 +207,17 @@ def _of_connection(address: URL) -> dict[str, object]:
 
 def _create(address: URL, connect_args: Mapping[str, object], **options: Any) -> Engine:
     try:
-        return create_engine(address, connect_args=dict(connect_args), **QUIET, **options)
+        database = create_engine(address, connect_args=dict(connect_args), **QUIET, **options)
     except ImportError as error:
         raise LeadpushError(f"The driver {error.name} of {address.drivername} is not installed.") from error
+    event.listen(database, "handle_error", _leave_read_only)
+    return database
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    """A connection that can only read stays so, whatever becomes of the disk, or which server is the primary."""
+    if trouble_of(context.original_exception).is_read_only:
+        context.is_disconnect = True
 
 
 def _refuse_async(database: Engine) -> Engine:

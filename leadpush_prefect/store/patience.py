@@ -21,8 +21,11 @@ from leadpush_prefect.store.trouble import Trouble, trouble_of
 __all__ = ["Patience", "Tries", "at_once", "never"]
 
 FIRST_PAUSE, LAST_PAUSE = 0.05, 2.0
-STOPPED_SECONDS = 3.0
+STOPPED_SECONDS = 2.0
 """So long it is tried again for a run that was stopped: whoever pressed Ctrl-C waits."""
+
+CONTENTION_SECONDS = 5.0
+"""Nothing is said of others that write at the same time, before they have done so for so long."""
 
 LOOK_SECONDS = 0.1
 """So often it is looked, in a pause, whether the run was stopped."""
@@ -82,6 +85,7 @@ class Patience:
         self._is_over = is_over
         self._lock = threading.Lock()
         self._away_since: float | None = None
+        self._is_said = False
         self._over_by = inf
         self._errors: tuple[type[BaseException], ...] = (SQLAlchemyError, _driver_error(database))
 
@@ -116,8 +120,6 @@ class Patience:
         if not trouble.is_away:
             raise self._refused(trouble)
         since = self._note_away(trouble, trial.began)
-        if trouble.is_read_only:
-            self._database.dispose()
         until = monotonic() + pause
         while (now := monotonic()) < until:
             if now >= min(since, trial.began) + self._seconds or now >= self._stopped_by(trial, now):
@@ -127,19 +129,22 @@ class Patience:
     def _note_away(self, trouble: Trouble, began: float) -> float:
         """Since when the database is away; the first to find out says so."""
         with self._lock:
-            if self._away_since is not None:
-                return self._away_since
-            self._away_since = began
-        self._say(
-            f"The database {self._name} is away: {trouble.why}. It is tried again for {self._seconds:.0f} s at most; "
-            "nothing new is sent meanwhile."
-        )
-        return began
+            since = self._away_since = began if self._away_since is None else self._away_since
+            wait_seconds = CONTENTION_SECONDS if trouble.is_contention else 0.0
+            is_news = not self._is_said and monotonic() - since >= wait_seconds
+            self._is_said |= is_news
+        if is_news:
+            self._say(
+                f"The database {self._name} is away: {trouble.why}. It is tried again for {self._seconds:.0f} s at most; "
+                "nothing new is sent meanwhile."
+            )
+        return since
 
     def _note_back(self) -> None:
         with self._lock:
             since, self._away_since = self._away_since, None
-        if since is not None:
+            was_said, self._is_said = self._is_said, False
+        if since is not None and was_said:
             self._say(f"The database {self._name} is back after {monotonic() - since:.1f} s.")
 
     def _stopped_by(self, trial: _Trial, now: float) -> float:

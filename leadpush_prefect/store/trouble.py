@@ -19,11 +19,13 @@ class Trouble(NamedTuple):
         is_away: Whether it may be well again by itself, so that the same is worth another try.
         why: What is wrong, in words that hold nothing of the data.
         is_read_only: Whether only a new connection may find that it is no longer so.
+        is_contention: Whether others write at the same time, which is mostly over in a moment.
     """
 
     is_away: bool
     why: str
     is_read_only: bool = False
+    is_contention: bool = False
 
 
 def trouble_of(error: BaseException) -> Trouble:
@@ -69,6 +71,8 @@ _STATES = {
     "58030": "its disk cannot be read or written",
 }
 
+_CONTENTION = {"40001", "40P01", "55P03"}
+
 _CLASSES = {
     "08": "the connection to it is broken",
     "53": "it is short of memory or of connections",
@@ -81,11 +85,13 @@ def _of_sqlite(cause: sqlite3.Error) -> Trouble:
     why = _SQLITE.get(code & 0xFF)
     if why is None or code == sqlite3.SQLITE_READONLY_DBMOVED:
         return Trouble(False, f"SQLite says {getattr(cause, 'sqlite_errorname', type(cause).__name__)}")
-    return Trouble(True, f"{why} ({cause.sqlite_errorname})", code & 0xFF == sqlite3.SQLITE_READONLY)
+    code &= 0xFF
+    is_contention = code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return Trouble(True, f"{why} ({cause.sqlite_errorname})", code == sqlite3.SQLITE_READONLY, is_contention)
 
 
 def _of_sqlstate(cause: BaseException, state: str) -> Trouble:
     why = _STATES.get(state) or _CLASSES.get(state[:2])
     if why is None:
         return Trouble(False, f"the driver says {type(cause).__name__} (SQLSTATE {state})")
-    return Trouble(True, f"{why} (SQLSTATE {state})", state == "25006")
+    return Trouble(True, f"{why} (SQLSTATE {state})", state == "25006", state in _CONTENTION)

@@ -105,14 +105,14 @@ def test_readers_do_not_wait(database: Engine) -> None:
 
 
 def test_settings(sqlite_path: Path) -> None:
-    """SQLite keeps a write-ahead log, and waits for another writer, 3 s in one go."""
+    """SQLite keeps a write-ahead log, and waits for another writer, 1 s in one go."""
     with reading(open_database(f"sqlite:///{sqlite_path}")) as connection:
         found = {
             name: connection.scalar(text(f"PRAGMA {name}"))
             for name in ("journal_mode", "synchronous", "busy_timeout")
         }
 
-    assert found == {"journal_mode": "wal", "synchronous": 1, "busy_timeout": 3_000}
+    assert found == {"journal_mode": "wal", "synchronous": 1, "busy_timeout": 1_000}
 
 
 def test_no_rows_is_no_row(database: Engine) -> None:

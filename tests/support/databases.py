@@ -64,7 +64,8 @@ def forget_engines() -> None:
 
 
 def _own_schema(server: URL) -> Iterator[str]:
-    admin, name = create_engine(server), f"t{uuid.uuid4().hex}"
+    # A test may end all connections, this one too.
+    admin, name = create_engine(server, pool_pre_ping=True), f"t{uuid.uuid4().hex}"
     with admin.begin() as connection:
         connection.execute(text(f"CREATE SCHEMA {name}"))
     yield server.update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(False)
