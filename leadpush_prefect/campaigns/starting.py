@@ -28,6 +28,7 @@ from leadpush_prefect.runs.open_runs import OpenRun, beginning, refuse_if_open
 from leadpush_prefect.runs.task_runner import check_task_runner, works_in_threads
 from leadpush_prefect.settings import read_tunables
 from leadpush_prefect.store.database import trying_once
+from leadpush_prefect.store.holder import Holder
 from leadpush_prefect.store.intents import settle_intents
 from leadpush_prefect.store.patience import Patience
 from leadpush_prefect.store.runs import RunRecord, begin_run, finish_run
@@ -81,20 +82,7 @@ def begin(options: RunOptions) -> tuple[OpenRun, RunLease]:
     dead = patience(lambda: watch_holder(database, run_id, tunables.watch_seconds, run_logger()))
     lease = RunLease(database, run_id, tunables.heartbeat_seconds)
     try:
-        record = patience(
-            lambda: begin_run(
-                database,
-                run_id=run_id,
-                campaign=options.campaign,
-                workspace=options.workspace.name,
-                simulate=options.simulate,
-                include_unsubscribed=options.include_unsubscribed,
-                source=options.audience.describe()
-                + (f", the first {options.limit}" if options.limit else ""),
-                holder=lease.identity,
-                dead=dead,
-            )
-        )
+        record = patience(lambda: _begun(database, run_id, options, lease, dead))
         if record.execution > 1 and (unknown := patience(lambda: settle_intents(database, record))):
             _log_unknown(unknown)
         record = _with_contacts(database, record, options, tunables, patience)
@@ -103,6 +91,22 @@ def begin(options: RunOptions) -> tuple[OpenRun, RunLease]:
         raise
     run = OpenRun(record, database, options.workspace, report=options.report, tunables=tunables)
     return run, lease
+
+
+def _begun(
+    database: Engine, run_id: str, options: RunOptions, lease: RunLease, dead: Holder | None
+) -> RunRecord:
+    return begin_run(
+        database,
+        run_id=run_id,
+        campaign=options.campaign,
+        workspace=options.workspace.name,
+        simulate=options.simulate,
+        include_unsubscribed=options.include_unsubscribed,
+        source=options.audience.describe() + (f", the first {options.limit}" if options.limit else ""),
+        holder=lease.identity,
+        dead=dead,
+    )
 
 
 def _with_contacts(
