@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from leadpush_prefect.runs.open_runs import OpenRun
 from leadpush_prefect.store.progress import count_outcomes
 from leadpush_prefect.store.steps import list_steps, stops_before
+from leadpush_prefect.store.trouble import trouble_of
 
 __all__ = ["ProgressLog", "StepProgress", "progress_line"]
 
@@ -110,8 +111,10 @@ class ProgressLog:
             try:
                 self._look_back()
                 steps, now = self._steps(), monotonic()
-            except SQLAlchemyError:  # the database is away, which the run itself says
-                continue
+            except SQLAlchemyError as error:
+                if trouble_of(error).is_away:  # which the run itself says
+                    continue
+                raise
             total = self._total(steps)
             if steps and not self._stopped.is_set():
                 self._log.info("%s", progress_line(steps, max(0, total - before) / (now - since)))

@@ -63,7 +63,7 @@ PARTS = {
     ],
     "read contacts and outputs": ["pending (pending.py)"],
     "values of a contact": ["_Reads.values (batch_steps.py)"],
-    "store outcomes": ["_Writer.write (batch_steps.py)"],
+    "store outcomes": ["OutcomeWriter.write (outcome_writer.py)"],
     "the batch's rest": ["fetch_batch (batch_steps.py)"],
     "snapshot of the audience": ["begin (starting.py)"],
     "finish, and counts": ["CampaignRun.finish (run.py)", "CampaignRun.summary (run.py)"],

@@ -721,7 +721,7 @@ async def test_async_flow(endpoint: ApiEndpoint, acme: Workspace, api: RawServer
 
 def test_retries_of_a_batch(endpoint: ApiEndpoint, acme: Workspace, api: RawServer, rows: Ask) -> None:
     """Prefect's `retries` run a batch's task again: what has an outcome is not fetched again."""
-    from leadpush_prefect.campaigns import batch_steps
+    from leadpush_prefect.campaigns import outcome_writer
     from leadpush_prefect.store.outcomes import write_outcomes
 
     calls = [0]
@@ -739,7 +739,7 @@ def test_retries_of_a_batch(endpoint: ApiEndpoint, acme: Workspace, api: RawServ
             return run.finish()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch_steps, "write_outcomes", write)
+        patch.setattr(outcome_writer, "write_outcomes", write)
         state = run_flow(body)
     assert state.is_completed()
     assert len(api.requests) == 9
