@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from prefect.client.schemas.objects import State
-from prefect.futures import PrefectFuture
+from prefect.futures import PrefectDistributedFuture, PrefectFuture
 from prefect.results import ResultRecord  # type: ignore[attr-defined]
 
+from leadpush_prefect.blocks.patience import patiently
 from leadpush_prefect.campaigns.batch import Batch
 from leadpush_prefect.campaigns.signals import wait_for
 from leadpush_prefect.errors import LeadpushError
@@ -70,18 +71,31 @@ class Submitted:
         """Wait for all of them; gives what did not complete and why, or nothing."""
         waited = 0
         while waited < len(self._futures):  # a task of the flow's may submit more
-            wait_for(self._futures[waited])
+            _wait(self._futures[waited])
             waited += 1
-        bad = [future for future in self._futures if not future.state.is_completed()]
+        bad = [future for future in self._futures if not _state(future).is_completed()]
         if not bad:
             return ""
-        bad.sort(key=lambda future: future.state.is_pending())  # last those that only waited for another
+        bad.sort(key=lambda future: _state(future).is_pending())  # last those that only waited for another
         shown = " | ".join(self._complaint(future) for future in bad[:5])
         return f"{len(bad)} of {waited} tasks did not complete: {shown}{and_more(len(bad) - 5)}."
 
     def _complaint(self, future: PrefectFuture[Any]) -> str:
-        state, task = future.state, self._tasks[future.task_run_id]
+        state, task = _state(future), self._tasks[future.task_run_id]
         return f"{task}: {state.name}: {_why(state, task).rstrip('.')}"
+
+
+def _wait(future: PrefectFuture[Any]) -> None:
+    if isinstance(
+        future, PrefectDistributedFuture
+    ):  # of a task elsewhere, of which only Prefect's server knows
+        patiently(lambda: wait_for(future), "the end of a task was not read")
+    else:
+        wait_for(future)
+
+
+def _state(future: PrefectFuture[Any]) -> State[Any]:
+    return patiently(lambda: future.state, "the state of a task was not read")
 
 
 def _why(state: State[Any], task: _Task) -> str:

@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 
 from leadpush_prefect.campaigns.batch import Batch
+from leadpush_prefect.campaigns.local_futures import local
 from leadpush_prefect.campaigns.run import current_run
 from leadpush_prefect.campaigns.task_bodies import load_ahead, refuse_running_loop, run_name
 
@@ -41,13 +42,13 @@ class CampaignTask(Task[..., Any]):
         # Before the tasks keep Prefect's server busy; a later step's while an earlier one works.
         if self.calls_endpoint:
             load_ahead(args[1] if len(args) > 1 else kwargs.get("endpoint"))
-        submitted = super().submit(*args, **kwargs)
+        submitted = local(super().submit(*map(local, args), **_local_values(kwargs)))
         target = args[0] if args else kwargs.get("target")
         _report(submitted, self.name, target, kwargs)
         return submitted
 
     def map(self, *args: Any, **kwargs: Any) -> Any:
-        submitted = super().map(*args, **kwargs)
+        submitted = local(super().map(*map(local, args), **_local_values(kwargs)))
         targets = args[0] if args else kwargs.get("target")
         futures = submitted if isinstance(submitted, list) else []
         for number, future in enumerate(futures):
@@ -60,6 +61,10 @@ class CampaignTask(Task[..., Any]):
         other = copy(self)
         vars(other).update(vars(super().with_options(*args, **kwargs)))
         return other
+
+
+def _local_values(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: local(value) for name, value in arguments.items()}
 
 
 def _report(future: Any, name: str, target: Any, arguments: Mapping[str, Any]) -> None:
