@@ -8,7 +8,8 @@
     ├── RunIncomplete         a campaign ended before each contact reached the end of its workflow
     ├── RunStopped            a campaign was cancelled, or left by an exception
     ├── RunBusy               a second execution of a run began while the first still works
-    └── StoreFailed           the database of contacts and outcomes is away, or refuses what it is asked
+    ├── StoreFailed           the database of contacts and outcomes is away, or refuses what it is asked
+    └── PrefectAway           Prefect's server does not answer for longer than a run can wait
 
 This module imports nothing of the package.
 """
@@ -25,6 +26,7 @@ __all__ = [
     "BlockInvalid",
     "FetchFailed",
     "LeadpushError",
+    "PrefectAway",
     "Problem",
     "Reason",
     "RunBusy",
@@ -365,3 +367,21 @@ class RunBusy(LeadpushError):
 class StoreFailed(LeadpushError):
     """The database of contacts and outcomes is away, or refuses what it is asked; the message says which, why, and what
     to do."""
+
+
+class PrefectAway(LeadpushError):
+    """Prefect's server does not answer, or refuses everybody, for longer than a run can wait.
+
+    Args:
+        server: Its host and port.
+        what: What it was asked for, such as "the block 'crm' was not read".
+        fault: How it answered, such as `HTTP 500`.
+        seconds: For how long it was asked.
+    """
+
+    def __init__(self, server: str, what: str, fault: str, seconds: float) -> None:
+        super().__init__(
+            f"Prefect's server at {server} did not answer as it should for {seconds:.0f} s ({fault}), and {what}. See "
+            "that it is up, and that PREFECT_API_URL and PREFECT_API_KEY are right; then start the run again: it goes on "
+            "where it stopped."
+        )

@@ -14,6 +14,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runtime import flow_run
 from pydantic import ValidationError
 
+from leadpush_prefect.blocks.patience import patiently
 from leadpush_prefect.errors import BlockInvalid, Problem, Reason
 from leadpush_prefect.system.recent import Recent
 from leadpush_prefect.text.display import shortened
@@ -44,6 +45,7 @@ def load_block(kind: type[BlockT], name: str, *, field: str) -> BlockT:
 
     Raises:
         BlockInvalid: if there is none of that name, or it does not load.
+        PrefectAway: within a flow run, if Prefect's server does not answer for long.
     """
     run = flow_run.get_id()
     if not run:
@@ -65,7 +67,8 @@ def _load_once(key: _Key, kind: type[BlockT], name: str, field: str) -> BlockT:
     with _lock:
         if key in _loaded:  # another thread was quicker
             return cast(BlockT, _loaded[key])
-    block = _load(kind, name, field)
+    # A flow run has heard of Prefect's server: what is wrong now will pass.
+    block = patiently(lambda: _load(kind, name, field), f"the block {name!r} was not read")
     with _lock:
         _loaded[key] = block
     return block

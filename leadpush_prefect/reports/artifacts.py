@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from itertools import islice
+from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -13,6 +14,7 @@ from prefect.utilities.urls import url_for
 
 from leadpush_prefect.blocks import ApiEndpoint
 from leadpush_prefect.blocks.loading import load_block
+from leadpush_prefect.blocks.patience import patiently
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.reports.campaign import ContactFailure, campaign_report, contact_failures
 from leadpush_prefect.reports.campaign_page import Links, campaign_page
@@ -21,6 +23,7 @@ from leadpush_prefect.store.examples import first_failures
 from leadpush_prefect.store.exports import iter_failures
 from leadpush_prefect.store.runs import RunRecord, list_runs
 from leadpush_prefect.store.summary import RunSummary
+from leadpush_prefect.system.aside import within
 from leadpush_prefect.text.display import shell_word, visible
 from leadpush_prefect.text.markdown import cell, code
 
@@ -48,13 +51,18 @@ def report_key(campaign: str, what: str = "report") -> str:
     return f"campaign-{words}-{what}"
 
 
-def report_run(run: OpenRun, summary: RunSummary, state: str) -> None:
+def report_run(run: OpenRun, summary: RunSummary, state: str, *, seconds: float) -> None:
     """Write the report of a run, from within its flow.
 
     Args:
         run: The run.
         summary: What it did.
         state: The name of its final state.
+        seconds: For how long to ask Prefect's server if it is away.
+
+    Raises:
+        PrefectAway: if it is away for longer.
+        TimeoutError: likewise, where it does not answer at all.
     """
     record, database = run.record, run.database
     earlier = list_runs(database, EARLIER_RUNS, before=record)
@@ -62,10 +70,18 @@ def report_run(run: OpenRun, summary: RunSummary, state: str) -> None:
     report = campaign_report(
         record, summary, state, examples=_examples(run) if any_failed else (), earlier=earlier
     )
-    page = campaign_page(report, _links(summary, earlier))
-    _markdown(page, report_key(record.campaign), cell(f"{record.campaign}: {report.state}"))
+    page = campaign_page(report, within(seconds, lambda: _links(summary, earlier)))
+    key, description = report_key(record.campaign), cell(f"{record.campaign}: {report.state}")
+    _asking(lambda: _markdown(page, key, description), seconds)
     if any_failed or record.execution > 1:  # over the table of an earlier execution
-        _table(run, report_key(record.campaign, "failures"), any_failed)
+        rows, description = _table(run, any_failed)
+        key = report_key(record.campaign, "failures")
+        _asking(lambda: _create_table(rows, key, description), seconds)
+
+
+def _asking(create: Callable[[], object], seconds: float) -> None:
+    """Create an artifact; Prefect's client asks a server that is away for minutes, if it is let."""
+    within(seconds, lambda: patiently(create, "the report is not written", seconds=seconds / 2))
 
 
 def _examples(run: OpenRun) -> Iterable[ContactFailure]:
@@ -78,7 +94,7 @@ def _markdown(page: str, key: str, description: str) -> None:
     create_markdown_artifact(page, key=key, description=description, _sync=True)  # type: ignore[call-arg]
 
 
-def _table(run: OpenRun, key: str, any_failed: bool) -> None:
+def _table(run: OpenRun, any_failed: bool) -> tuple[list[dict[str, Any]], str]:
     failures = iter_failures(run.database, run.record) if any_failed else ()  # each outcome is looked at
     found = list(islice(contact_failures(failures), MAX_FAILURES + 1))
     rows = [
@@ -92,7 +108,11 @@ def _table(run: OpenRun, key: str, any_failed: bool) -> None:
     ]
     export = f"{code(f'leadpush runs export {shell_word(run.record.run_id)} --to run.csv')} has all contacts"
     shown = f"The first {MAX_FAILURES:,} failures" if len(found) > MAX_FAILURES else "All failures"
-    create_table_artifact(rows, key=key, description=f"{shown}; {export}.", _sync=True)  # type: ignore[call-arg]
+    return rows, f"{shown}; {export}."
+
+
+def _create_table(rows: list[dict[str, Any]], key: str, description: str) -> None:
+    create_table_artifact(rows, key=key, description=description, _sync=True)  # type: ignore[call-arg]
 
 
 def _links(summary: RunSummary, earlier: list[RunRecord]) -> Links:

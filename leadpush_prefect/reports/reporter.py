@@ -13,13 +13,20 @@ from prefect.exceptions import TerminationSignal
 
 from leadpush_prefect.reports.artifacts import report_run
 from leadpush_prefect.reports.progress import ProgressLog
-from leadpush_prefect.runs.events import emit_campaign_event
+from leadpush_prefect.runs.events import EVENT_SECONDS, emit_campaign_event
 from leadpush_prefect.runs.open_runs import OpenRun
 from leadpush_prefect.runs.task_runner import works_in_threads
 from leadpush_prefect.store.summary import RunSummary, summarize
+from leadpush_prefect.system.aside import within
 from leadpush_prefect.text.display import shell_word
 
 __all__ = ["RunReporter"]
+
+PATIENCE_SECONDS = 30.0
+"""So long the end of a run waits for Prefect's server: without it, the flow's own state could not be told either."""
+
+HASTE_SECONDS = 3.0
+"""So long where the run was stopped, and its process is to end."""
 
 # A signal's, in each of the ways in which a flow is left by it: Prefect's Cancel, Ctrl-C, and the end of a process.
 _STOPS = (TerminationSignal, KeyboardInterrupt, asyncio.CancelledError, futures.CancelledError, SystemExit)
@@ -72,9 +79,10 @@ class RunReporter:
             return
         # The event first: it only takes its place in a queue, which is sent while the report is written.
         with self._whatever_happens("event was not sent"):
-            emit_campaign_event(summary, state, ended=ended)
+            within(EVENT_SECONDS, lambda: emit_campaign_event(summary, state, ended=ended))
         with self._whatever_happens("report was not written"):
-            report_run(self._run, summary, state)
+            seconds = PATIENCE_SECONDS if ended else HASTE_SECONDS
+            report_run(self._run, summary, state, seconds=seconds)
 
     @contextmanager
     def _whatever_happens(self, what: str) -> Iterator[None]:

@@ -28,14 +28,18 @@ from leadpush_prefect.endpoints.retries import RETRYABLE_STATUSES
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.model.outcome import Outcome
 from leadpush_prefect.store.summary import RunSummary
+from leadpush_prefect.system.aside import within
 from leadpush_prefect.text.display import shortened
 
-__all__ = ["EndpointHealth", "emit_campaign_event"]
+__all__ = ["EVENT_SECONDS", "EndpointHealth", "emit_campaign_event"]
 
 LAST_CALLS = 50
 FAILING_SHARE = 0.5
 RECOVERED_SHARE = 0.25
 AGAIN_SECONDS = 10.0
+
+EVENT_SECONDS = 2.0
+"""So long an event may hold up those who work: what it concerns may have to be asked of Prefect's server."""
 
 # What a single contact may be to blame for, such as HTTP 404, is no sign of a failing API.
 _STATUSES_OF_THE_API = RETRYABLE_STATUSES | {401, 403, 407}
@@ -67,8 +71,8 @@ class EndpointHealth:
             calls = list(self._calls)
         if event:
             try:
-                self._emit(event, calls)
-            except Exception as error:  # such as that Prefect's API is away: the campaign goes on
+                within(EVENT_SECONDS, lambda: self._emit(event, calls))
+            except Exception as error:  # such as that Prefect's server is away: the campaign goes on
                 get_logger("leadpush").warning("%s was not said: %s.", event, type(error).__name__)
 
     def _emit(self, event: str, calls: Sequence[str]) -> None:
