@@ -55,8 +55,7 @@ def patiently(ask: Callable[[], T], what: str, *, seconds: float = PATIENCE_SECO
 
 def _say(what: str, fault: str, seconds: float) -> None:
     get_logger("leadpush").warning(
-        "Prefect's server at %s does not answer as it should (%s), and %s. It is asked again for up to %.0f s; requests "
-        "that are under way go on.",
+        "Prefect's server at %s does not answer as it should (%s), and %s. It is asked again for up to %.0f s.",
         _server(),
         fault,
         what,

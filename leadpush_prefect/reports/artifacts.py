@@ -81,7 +81,7 @@ def report_run(run: OpenRun, summary: RunSummary, state: str, *, seconds: float)
 
 def _asking(create: Callable[[], object], seconds: float) -> None:
     """Create an artifact; Prefect's client asks a server that is away for minutes, if it is let."""
-    within(seconds, lambda: patiently(create, "the report is not written", seconds=seconds / 2))
+    within(seconds, lambda: patiently(create, "the report is not written", seconds=seconds))
 
 
 def _examples(run: OpenRun) -> Iterable[ContactFailure]:

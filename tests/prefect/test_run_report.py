@@ -28,6 +28,7 @@ from leadpush_prefect import (
 )
 from leadpush_prefect.cli import main
 from leadpush_prefect.reports import artifacts as run_report
+from leadpush_prefect.reports import reporter
 from leadpush_prefect.reports.artifacts import report_key
 from tests.support.flows import run_flow
 from tests.support.raw_server import RawServer, Request, each, respond
@@ -378,10 +379,11 @@ def test_prefect_fails_while_the_report_is_written(
         raise httpx.ConnectError("All connection attempts failed")
 
     monkeypatch.setattr(run_report, "create_markdown_artifact", refused)
+    monkeypatch.setattr(reporter, "PATIENCE_SECONDS", 1.0)
     state = run_flow(campaign(endpoints, "no-page"))
     assert state.name == "Completed with failures"
     [line] = [
-        m for m in caplog.messages if m.startswith("The campaign's report was not written (ConnectError)")
+        m for m in caplog.messages if m.startswith("The campaign's report was not written (PrefectAway)")
     ]
     assert f"leadpush runs show {flow_run_id(state)}" in line
     assert artifacts(flow_run_id(state)) == {}
