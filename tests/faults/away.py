@@ -34,10 +34,14 @@ own: Any = task(_same)
 """A task of the flow's own."""
 
 
+ENDPOINTS: list[ApiEndpoint] = []
+
+
 def chained(run: CampaignRun) -> None:
+    """With endpoints that nobody has to load."""
     for batch in run.batches():
-        first = fetch_api_data.submit(batch, "away-a", output_key="a")
-        second = fetch_api_data.submit(first, "away-b", output_key="b")
+        first = fetch_api_data.submit(batch, ENDPOINTS[0], output_key="a")
+        second = fetch_api_data.submit(first, ENDPOINTS[1], output_key="b")
         render_template.submit(second, "Hi", output_key="m")
 
 
@@ -73,8 +77,8 @@ def campaign(kind: str) -> State[Any]:
 
 
 def final_state(kind: str) -> State[Any]:
-    # One thread: all that depends on the first batch begins after it.
-    runner: Any = ThreadPoolTaskRunner(max_workers=1)
+    # Two threads: a step begins, and waits, while the one that it depends on is at work.
+    runner: Any = ThreadPoolTaskRunner(max_workers=2)
     if kind != "async":
         made: Any = flow(name="away", task_runner=runner)(campaign)
         state: State[Any] = made(kind, return_state=True)
@@ -93,6 +97,7 @@ def main(kind: str, url: str) -> None:
     for step in "ab":
         endpoint = ApiEndpoint(workspace="away", url=f"{url}/{step}/{{{{ contact._id }}}}", max_attempts=1)
         endpoint.save(f"away-{step}", overwrite=True)
+        ENDPOINTS.append(endpoint)
     state = final_state(kind)
     print(f"state: {state.name}: {state.message}", flush=True)
 
