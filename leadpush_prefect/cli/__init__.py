@@ -56,8 +56,10 @@ def main() -> None:
 def _sentence(error: Exception) -> str:
     """What cannot be reached or used, of what others have made; nothing of any other error."""
     library = type(error).__module__.partition(".")[0]
-    if library == "sqlalchemy":  # no parameters are in it
-        return f"The database cannot be used: {getattr(error, 'orig', None) or error}"
+    if library == "sqlalchemy":
+        from leadpush_prefect.store.trouble import trouble_of
+
+        return f"The database cannot be used: {trouble_of(error).why}."
     if library == "httpx":
         return f"Prefect's API cannot be reached ({error}). PREFECT_API_URL says where it is."
     return ""

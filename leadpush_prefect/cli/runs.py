@@ -40,9 +40,11 @@ def list_runs(*, workspace: str = "", limit: int = 50, json: bool = False) -> in
         Print JSON.
     """
     from leadpush_prefect.reports.json_documents import run_json
+    from leadpush_prefect.reports.run_state import run_state
     from leadpush_prefect.store.runs import list_runs as read
 
-    records = read(_database(workspace), limit)
+    database = _database(workspace)
+    records = read(database, limit)
     if json:
         print_json([run_json(record) for record in records])
     elif not records:
@@ -55,7 +57,7 @@ def list_runs(*, workspace: str = "", limit: int = 50, json: bool = False) -> in
                 record.workspace,
                 record.started_at[:19].replace("T", " "),
                 f"{record.contacts:,}",
-                record.state or record.status,
+                run_state(database, record),
             )
             for record in records
         ]
@@ -219,11 +221,13 @@ def _show_run(database: Engine, record: RunRecord, json: bool) -> int:
     from leadpush_prefect.cli.run_tables import print_failures, print_first_failures, print_steps
     from leadpush_prefect.reports.campaign import campaign_report, contact_failures
     from leadpush_prefect.reports.json_documents import campaign_json
+    from leadpush_prefect.reports.run_state import run_state
     from leadpush_prefect.store.exports import iter_failures
     from leadpush_prefect.store.summary import summarize
 
     first = islice(contact_failures(iter_failures(database, record)), SHOWN_FAILURES)
-    report = campaign_report(record, summarize(database, record), first_failures=first)
+    state = run_state(database, record)
+    report = campaign_report(record, summarize(database, record), state, first_failures=first)
     if json:
         print_json(campaign_json(report))
         return 0

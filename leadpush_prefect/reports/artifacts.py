@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from hashlib import sha256
 from itertools import islice
 from typing import Any
@@ -18,6 +19,7 @@ from leadpush_prefect.blocks.patience import patiently
 from leadpush_prefect.errors import LeadpushError
 from leadpush_prefect.reports.campaign import ContactFailure, campaign_report, contact_failures
 from leadpush_prefect.reports.campaign_page import Links, campaign_page
+from leadpush_prefect.reports.run_state import run_state
 from leadpush_prefect.runs.open_runs import OpenRun
 from leadpush_prefect.store.examples import first_failures
 from leadpush_prefect.store.exports import iter_failures
@@ -65,7 +67,10 @@ def report_run(run: OpenRun, summary: RunSummary, state: str, *, seconds: float)
         TimeoutError: likewise, where it does not answer at all.
     """
     record, database = run.record, run.database
-    earlier = list_runs(database, EARLIER_RUNS, before=record)
+    earlier = [
+        replace(each, state=run_state(database, each))
+        for each in list_runs(database, EARLIER_RUNS, before=record)
+    ]
     any_failed = any(step.failed for step in summary.steps)
     report = campaign_report(
         record, summary, state, examples=_examples(run) if any_failed else (), earlier=earlier

@@ -29,6 +29,7 @@ from sqlalchemy import (
     inspect,
     make_url,
     select,
+    text,
 )
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
@@ -40,6 +41,7 @@ from leadpush_prefect.system.fork_safe import ForkSafeLock
 from leadpush_prefect.system.sql_privacy import QUIET
 
 __all__ = [
+    "clock",
     "database_name",
     "open_database",
     "reading",
@@ -152,6 +154,12 @@ def trying_once() -> Iterator[None]:
 def database_name(address: URL) -> str:
     """What to call a database in a message: without its user and password."""
     return " at ".join(part for part in (address.database, address.host) if part)
+
+
+def clock(connection: Connection) -> int:
+    """The time in seconds by the database's clock: executions may be on machines whose clocks differ."""
+    sqlite, postgresql = "SELECT unixepoch('now')", "SELECT CAST(extract(epoch FROM now()) AS BIGINT)"
+    return int(connection.scalar(text(sqlite if connection.dialect.name == "sqlite" else postgresql)) or 0)
 
 
 def _address(url: str | URL) -> URL:

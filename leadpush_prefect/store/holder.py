@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, select, update
 
 from leadpush_prefect.errors import RunBusy
-from leadpush_prefect.store.database import reading, writing
+from leadpush_prefect.store.database import clock, reading, writing
 from leadpush_prefect.store.schema import run as runs
-from leadpush_prefect.system.process_identity import describe_process
+from leadpush_prefect.system.process_identity import describe_process, has_ended
 
 __all__ = [
     "Holder",
@@ -19,6 +20,7 @@ __all__ = [
     "move_heartbeat",
     "refuse_other_holder",
     "release_run",
+    "silent_since",
 ]
 
 
@@ -44,7 +46,26 @@ def move_heartbeat(database: Engine, run_id: str, identity: str) -> None:
     """Show that the holder lives. Nothing happens if another one has taken over."""
     with writing(database) as connection:
         beat = update(runs).where(runs.c.run_id == run_id, runs.c.holder == identity)
-        connection.execute(beat.values(heartbeat=runs.c.heartbeat + 1))
+        connection.execute(beat.values(heartbeat=runs.c.heartbeat + 1, heartbeat_at=clock(connection)))
+
+
+def silent_since(database: Engine, run_id: str, seconds: float) -> datetime | None:
+    """Since when nothing was heard of a run that has not ended; None where its holder lives, or nobody can say.
+
+    Args:
+        database: The database.
+        run_id: The run's id.
+        seconds: A heartbeat that is older says nothing any more.
+    """
+    with reading(database) as connection:
+        beat = select(runs.c.holder, runs.c.heartbeat_at).where(
+            runs.c.run_id == run_id, runs.c.status.in_(("snapshotting", "running"))
+        )
+        row, now = connection.execute(beat).first(), clock(connection)
+    if row is None or not row.heartbeat_at:  # an earlier version did not write when it was
+        return None
+    is_silent = not row.holder or has_ended(row.holder) or now - row.heartbeat_at > seconds
+    return datetime.fromtimestamp(row.heartbeat_at, UTC) if is_silent else None
 
 
 def release_run(database: Engine, run_id: str, identity: str) -> None:

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, select, text
+from sqlalchemy import Connection, Engine, delete, func, select
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.outcome import Failure, Outcome, Resend, Status
 from leadpush_prefect.store.bulk_insert import insert_or_update
 from leadpush_prefect.store.column_types import corrupt
-from leadpush_prefect.store.database import writing
+from leadpush_prefect.store.database import clock, writing
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.outcomes import FAILED, OutcomeValues, outcome_values, put_outcomes
 from leadpush_prefect.store.runs import RunRecord
@@ -96,7 +96,7 @@ def write_outcomes_and_intents(
     done = [number for number, _ in rows]
     with writing(database, durable=durable and bool(more)) as connection:
         hold_execution(connection, run.key, run.execution, shared=True)
-        now = _clock(connection) if intents.digest and more else 0
+        now = clock(connection) if intents.digest and more else 0
         values = [_values(run.key, intents, number, outcome, resend) for number, outcome in rows]
         put_outcomes(connection, run.key, intents.step, values, other_requests)
         left = intents.after([*done, *unsent], more, now)
@@ -168,7 +168,7 @@ def adopt_intents(
     """
     with writing(database) as connection:
         hold_execution(connection, run.key, run.execution, shared=True)
-        judged = _Judged(digest, _clock(connection))
+        judged = _Judged(digest, clock(connection))
         this = intent.c.run == run.key, intent.c.step == step, intent.c.batch == batch
         row = connection.execute(select(intent.c.numbers).where(*this)).one_or_none()
         if row:
@@ -240,9 +240,3 @@ def _pairs(sent: Any) -> Iterator[tuple[int, int]]:
     for at, numbers in sent:
         for number in numbers:
             yield int(number), int(at)
-
-
-def _clock(connection: Connection) -> int:
-    """The time by the database's clock: executions may be on machines whose clocks differ."""
-    sqlite, postgresql = "SELECT unixepoch('now')", "SELECT CAST(extract(epoch FROM now()) AS BIGINT)"
-    return int(connection.scalar(text(sqlite if connection.dialect.name == "sqlite" else postgresql)) or 0)

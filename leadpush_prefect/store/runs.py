@@ -13,7 +13,7 @@ from leadpush_prefect.model.consent_columns import NO_CONSENT_COLUMN, NONE_ON_PU
 from leadpush_prefect.store.bulk_insert import insert_or_ignore
 from leadpush_prefect.store.column_types import corrupt
 from leadpush_prefect.store.contacts import delete_contacts
-from leadpush_prefect.store.database import reading, writing
+from leadpush_prefect.store.database import clock, reading, writing
 from leadpush_prefect.store.holder import Holder, is_held_by, refuse_other_holder
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.schema import run as runs
@@ -254,7 +254,7 @@ def _refuse_another(former: RunRecord, asked: dict[str, object]) -> None:
 
 def _begin_execution(connection: Connection, former: RunRecord, source: str, holder: str) -> RunRecord:
     values: dict[str, object] = {"execution": former.execution + 1, "finished_at": None, "state": None}
-    values |= {"holder": holder, "heartbeat": 0}
+    values |= {"holder": holder, "heartbeat": 0, "heartbeat_at": clock(connection)}
     values |= {"status": "running"} if former.batches else {"status": "snapshotting", "source": source}
     this = runs.c.run == former.key
     connection.execute(update(runs).where(this).values(values))

@@ -69,6 +69,8 @@ run = Table(
     Column(
         "withdrawn", StoredInteger, nullable=False, server_default="0"
     ),  # subscribed in the snapshot, and no more
+    # When it was last moved, in seconds by the database's clock: so that people see since when nothing was heard.
+    Column("heartbeat_at", StoredBigInteger, nullable=False, server_default="0"),
     Column("canary", StoredInteger, nullable=False, server_default="0"),  # so many contacts go first
     Column("is_open", Boolean, nullable=False, server_default=false()),  # whether batches may send
     Column(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +24,7 @@ from leadpush_prefect import (
     Workspace,
     render_template,
 )
+from leadpush_prefect.reports.run_state import run_state
 from leadpush_prefect.runs import lease as run_lease
 from leadpush_prefect.store.database import writing
 from leadpush_prefect.store.holder import find_holder, move_heartbeat
@@ -153,3 +156,35 @@ def test_processes_need_a_saved_workspace(database: Engine) -> None:
     with pytest.raises(LeadpushError, match="this one is not saved"):
         processes(Workspace())()
     assert find_run(database, "r") is None
+
+
+def test_no_sign_of_life(acme: Workspace, database: Engine) -> None:
+    """A run whose end was not written is shown as such when its process is gone, or was not heard of for too long."""
+    execute(acme)
+    open_again = "UPDATE leadpush_run SET status = 'running', state = NULL"
+    with writing(database) as connection:
+        connection.exec_driver_sql(open_again)
+    hold(database, identity_elsewhere())
+    assert shown(database) == "running"
+    hold(database, ended_identity())
+    assert shown(database).startswith("no sign of life since 20")
+    hold(database, identity_elsewhere())
+    with writing(database) as connection:
+        connection.exec_driver_sql("UPDATE leadpush_run SET heartbeat_at = 1767222000")
+    assert shown(database) == "no sign of life since 2025-12-31 23:00:00 UTC"
+    with writing(database) as connection:
+        connection.exec_driver_sql("UPDATE leadpush_run SET heartbeat_at = 0")  # by an earlier version
+    assert shown(database) == "running"
+
+
+def shown(database: Engine) -> str:
+    run = find_run(database, "r")
+    assert run
+    return run_state(database, run)
+
+
+def ended_identity() -> str:
+    code = "from leadpush_prefect.system.process_identity import identify_process; print(identify_process())"
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()

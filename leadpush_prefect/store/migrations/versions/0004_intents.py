@@ -59,6 +59,9 @@ def upgrade() -> None:
         "leadpush_step", sa.Column("undecided", sa.Boolean, nullable=False, server_default=sa.false())
     )
     op.execute("UPDATE leadpush_step SET undecided = (1 = 1)")
+    op.add_column(
+        "leadpush_run", sa.Column("heartbeat_at", sa.BigInteger, nullable=False, server_default="0")
+    )
     op.add_column("leadpush_run", sa.Column("canary", sa.Integer, nullable=False, server_default="0"))
     op.add_column("leadpush_run", sa.Column("is_open", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("leadpush_run", sa.Column("selection", sa.Text, nullable=False, server_default=""))
