@@ -103,7 +103,10 @@ def worker(home: Path) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-            process.wait(60)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:  # Prefect's own: on a busy machine it may wait for itself
+                process.kill()
             print((home / "worker.log").read_text()[-8_000:])
 
 

@@ -229,7 +229,7 @@ def test_for_too_long(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None
     said = state.message or ""
     assert f"The database {database.url.database} has been away for " in said
     assert " s: it is locked by another program (SQLITE_BUSY)." in said
-    assert "that had arrived are lost: reads will be asked again, writes are unknown." in said
+    assert "that had arrived are lost: reads will be asked again, writes are unknown" in said
     assert campaign(api).is_completed()
     assert len(api.asked) == CONTACTS
 

@@ -145,7 +145,7 @@ def test_it_did_happen(left: Left, ask: Ask) -> None:
         "http_status_400",
         "redirect",
         "response_not_json",
-        "disconnected",
+        "outcome_unknown",
         "template_invalid",
         None,
     }

@@ -82,14 +82,20 @@ def expected(count: int) -> Any:
     return json.loads(subprocess.run(script, check=True, capture_output=True).stdout)
 
 
-def check_expected(ask: Ask, run_id: str, wanted: Any) -> None:
+def check_expected(ask: Ask, run_id: str, wanted: Any, *, may_be_unknown: bool = False) -> int:
+    """See that all have what they should; of a kill, who was being written to may be unknown: gives how many are."""
     found = outcomes(ask, run_id)
     failed = {contact: code for contact, _, status, code, _ in found if status == 3}
+    unknown = {contact for contact, code in failed.items() if code == "outcome_unknown"}
     messages = {
         contact: json.loads(text) for contact, node, _, _, text in found if node == "message" and text
     }
-    assert wanted["failed"] == failed
-    assert wanted["messages"] == messages
+    assert may_be_unknown or not unknown
+    assert unknown.isdisjoint(messages)
+    for what, all_found in (("failed", failed), ("messages", messages)):
+        known = {contact: value for contact, value in wanted[what].items() if contact not in unknown}
+        assert known == {contact: value for contact, value in all_found.items() if contact not in unknown}
+    return len(unknown)
 
 
 @pytest.fixture(scope="module")
@@ -136,10 +142,10 @@ def test_kill(
     assert before < 3 * MANY
     again = start("processes", whom, audiences[MANY])
     check_ended(again, tmp_path, 0)
-    check_expected(ask, whom, expected(MANY))
+    unknown = check_expected(ask, whom, expected(MANY), may_be_unknown=True)
     repeats = requests(api) - attempts(ask, whom)
-    print(f"{before} outcomes stored at the kill, {repeats} requests repeated")
-    assert 0 <= repeats <= 2 * UNWRITTEN
+    print(f"{before} outcomes stored at the kill, {repeats} requests repeated, {unknown} unknown")
+    assert -unknown <= repeats <= 2 * UNWRITTEN
 
 
 def test_kill_of_a_dask_worker(
@@ -151,8 +157,8 @@ def test_kill_of_a_dask_worker(
     eventually(lambda: _has(ask, "dask-worker", 2_000))
     workers(process)[0].kill()
     check_ended(process, tmp_path, 0)
-    check_expected(ask, "dask-worker", expected(MANY))
-    assert 0 <= requests(api) - attempts(ask, "dask-worker") <= 2 * UNWRITTEN
+    unknown = check_expected(ask, "dask-worker", expected(MANY), may_be_unknown=True)
+    assert -unknown <= requests(api) - attempts(ask, "dask-worker") <= 2 * UNWRITTEN
 
 
 @pytest.mark.parametrize("runner", ["processes", "dask"])
@@ -202,8 +208,8 @@ def test_cancel(
     assert requests(api) == 0
     again = start("processes", "cancelled", audiences[MANY])
     check_ended(again, tmp_path, 0)
-    check_expected(ask, "cancelled", expected(MANY))
-    assert 0 <= sent + requests(api) - attempts(ask, "cancelled") <= 2 * UNWRITTEN
+    unknown = check_expected(ask, "cancelled", expected(MANY), may_be_unknown=True)
+    assert -unknown <= sent + requests(api) - attempts(ask, "cancelled") <= 2 * UNWRITTEN
 
 
 def _serves(command: list[str]) -> bool:
