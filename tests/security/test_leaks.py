@@ -238,7 +238,7 @@ def test_it_did_happen(left: Left) -> None:
         details = [d for (d,) in connection.execute("SELECT detail FROM leadpush_outcome") if d]
         assert sum("********" in json.loads(detail).get("excerpt", "") for detail in details) > 50
     assert codes >= {
-        "http_status_400", "timeout", "outcome_unknown", "redirect", "response_not_json", "template_invalid",
+        "http_status_400", "outcome_unknown", "redirect", "response_not_json", "template_invalid",
         "template_missing", None,
     }  # fmt: skip
     places = dict(left.places())
