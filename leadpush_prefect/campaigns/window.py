@@ -29,6 +29,7 @@ class Window:
     def __init__(self, run: OpenRun, max_concurrency: int, writes: bool) -> None:
         self._run = run
         self._max_concurrency = max_concurrency
+        self._writes = writes
         self._ahead = AHEAD if writes else run.tunables.unwritten
         self._since = monotonic()
 
@@ -46,7 +47,10 @@ class Window:
 
     def portion(self, average: float | None) -> int:
         """How many are handed over at once."""
-        return max(1, min(self._run.tunables.chunk_size, self._ahead // 2, self.most(average) // 2))
+        share = (
+            self._ahead * 3 // 4 if self._writes else self._ahead // 2
+        )  # few transactions, and never an idle lane
+        return max(1, min(self._run.tunables.chunk_size, share, self.most(average) // 2))
 
     def full(self, average: float | None) -> int:
         """More than so many under way, and the next portion has to wait."""

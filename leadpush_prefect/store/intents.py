@@ -14,11 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, select
+import orjson
+from sqlalchemy import Connection, Engine, bindparam, delete, func, select
 
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.outcome import Failure, Outcome, Resend, Status
-from leadpush_prefect.store.bulk_insert import insert_or_update
+from leadpush_prefect.store.bulk_insert import put_row
 from leadpush_prefect.store.column_types import corrupt
 from leadpush_prefect.store.database import clock, writing
 from leadpush_prefect.store.locking import hold_execution
@@ -98,7 +99,7 @@ def write_outcomes_and_intents(
         hold_execution(connection, run.key, run.execution, shared=True)
         now = clock(connection) if intents.digest and more else 0
         values = [_values(run.key, intents, number, outcome, resend) for number, outcome in rows]
-        put_outcomes(connection, run.key, intents.step, values, other_requests)
+        put_outcomes(connection, run.key, intents.step, values, other_requests, run.execution)
         left = intents.after([*done, *unsent], more, now)
         _put(connection, run, intents, left)
     intents.open = left
@@ -112,16 +113,17 @@ def _values(run_key: int, intents: Intents, number: int, done: Outcome, resend: 
 
 
 def _put(connection: Connection, run: RunRecord, intents: Intents, left: Mapping[int, int]) -> None:
-    row = {"run": run.key, "step": intents.step, "batch": intents.batch}
     if not left:
-        connection.execute(delete(intent).where(*(intent.c[name] == value for name, value in row.items())))
+        connection.execute(_DELETE, {"run": run.key, "step": intents.step, "batch": intents.batch})
         return
     at: dict[int, list[int]] = {}
     for number, first in left.items():
         at.setdefault(first, []).append(number)
-    numbers = json.dumps({"digest": intents.digest, "sent": list(at.items())}, separators=(",", ":"))
-    values = {**row, "execution": run.execution, "numbers": numbers}
-    connection.execute(insert_or_update(connection, intent).values(values))
+    numbers = orjson.dumps({"digest": intents.digest, "sent": list(at.items())}).decode()
+    put_row(connection, intent, (run.key, intents.step, intents.batch, run.execution, numbers))
+
+
+_DELETE = delete(intent).where(*(intent.c[name] == bindparam(name) for name in ("run", "step", "batch")))
 
 
 def settle_intents(database: Engine, run: RunRecord) -> int:
@@ -219,7 +221,7 @@ def _put_unknown(connection: Connection, run: RunRecord, step: int, unknown: Map
         for number, sentence in unknown.items()
     ]
     if values:
-        put_outcomes(connection, run.key, step, values)
+        put_outcomes(connection, run.key, step, values, execution=run.execution)
 
 
 def _unknown(sentence: str) -> Outcome:

@@ -31,7 +31,6 @@ from leadpush_prefect.store.database import writing
 from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import contact, outcome
-from leadpush_prefect.store.schema import run as runs
 from leadpush_prefect.store.schema import step as steps
 from leadpush_prefect.store.steps import StepRecord
 from leadpush_prefect.store.stored_values import stored_failure as read_failure
@@ -85,11 +84,16 @@ def write_outcomes(
             if execution is not None:
                 hold_execution(connection, run_key, execution, shared=True)
             values = [outcome_values(run_key, step, number, done, resend) for number, done in rows]
-            put_outcomes(connection, run_key, step, values, other_requests)
+            put_outcomes(connection, run_key, step, values, other_requests, execution)
 
 
 def put_outcomes(
-    connection: Connection, run_key: int, step: int, values: Sequence[OutcomeValues], other_requests: int = 0
+    connection: Connection,
+    run_key: int,
+    step: int,
+    values: Sequence[OutcomeValues],
+    other_requests: int = 0,
+    execution: int | None = None,
 ) -> None:
     """Put outcomes in place of former ones, whose requests still count.
 
@@ -99,9 +103,10 @@ def put_outcomes(
         step: The step's number.
         values: The outcomes, as of `outcome_values`.
         other_requests: As of `write_outcomes`.
+        execution: Likewise; in the first one there are no former outcomes.
     """
     numbers = [row[_NUMBER] for row in values]
-    if numbers and _is_again(connection, run_key):
+    if numbers and execution != 1:
         former = connection.scalar(_REQUESTS, {"run": run_key, "step": step, "numbers": numbers})
         other_requests += int(former or 0)
     insert_rows(connection, outcome, values, overwrite=True)
@@ -120,14 +125,6 @@ _REQUESTS = select(func.sum(outcome.c.attempts)).where(
     outcome.c.step == bindparam("step"),
     outcome.c.number.in_(bindparam("numbers", expanding=True)),
 )
-
-
-def _is_again(connection: Connection, run_key: int) -> bool:
-    """Whether there may be former outcomes: in the first execution each contact gets one."""
-    return (connection.scalar(_EXECUTION, {"run": run_key}) or 1) > 1
-
-
-_EXECUTION = select(runs.c.execution).where(runs.c.run == bindparam("run"))
 
 
 def eligible(run: RunRecord) -> ColumnElement[bool]:
