@@ -64,15 +64,18 @@ class _BatchFetch:
         self.run = run
         self.fetch = fetch
         self.condition = condition_of(fetch.step)
-        number = _begin(run, batch, fetch.step, owner, writes=fetch.writes)
+        self.is_keyed = takes_key(fetch.endpoint.endpoint.config)
+        number = _begin(run, batch, fetch.step, owner, writes=fetch.writes, is_keyed=self.is_keyed)
         templates = [template.paths for template in fetch.endpoint.endpoint.templates]
         self.reads = _Reads(run, fetch.step, [*templates, self.condition.paths if self.condition else ()])
-        intents = _adopted(run, batch, fetch, number) if fetch.writes else None
+        # An earlier execution may have sent by POST what is a PUT now.
+        may_be_left = fetch.writes or run.record.execution > 1
+        left = _adopted(run, batch, fetch, number) if may_be_left else None
+        self.intents = left if fetch.writes else None
         health = _health(run, batch, fetch.endpoint.name)
-        self.writer = OutcomeWriter(run, fetch.step, number, health, intents)
+        self.writer = OutcomeWriter(run, fetch.step, number, health, self.intents)
         self.window = Window(run, fetch.endpoint.endpoint.config.max_concurrency, fetch.writes)
         self.portions = self.portions_of(_pending(run, batch, number))
-        self.is_keyed = takes_key(fetch.endpoint.endpoint.config)
         self.turns = run.turns(fetch.step.node)
         self.feed = dispatcher().feed(fetch.endpoint, groups=(batch.run_id, owner))
         self.writer.is_over = lambda: self.feed.ending
@@ -175,8 +178,9 @@ class _BatchFetch:
             self.writer.add([(number, _cut_off(call)) for number, call in cut])
         uncounted = unsent if is_unknown else [*cut, *unsent]
         requests = sum(call.attempt for _, call in uncounted)
-        # Under a key, who waited for the next attempt may have been served by the last one: his intent stays.
-        never = [number for number, call in unsent if is_unknown or not call.attempt]
+        # Under a key, an earlier attempt or execution may have done it: that intent stays.
+        earlier = self.intents.first if self.intents else {}
+        never = [n for n, call in unsent if n not in earlier and (is_unknown or not call.attempt)]
         self.writer.write_last(unsent=never, other_requests=requests)
 
 
@@ -248,7 +252,9 @@ def _rendered(
     return decide(step, condition, values) or render_values(message, is_text, values)
 
 
-def _begin(run: OpenRun, batch: Batch, step: Step, owner: str, *, writes: bool = False) -> int:
+def _begin(
+    run: OpenRun, batch: Batch, step: Step, owner: str, *, writes: bool = False, is_keyed: bool = False
+) -> int:
     return run.patience(
         lambda: declare_step(
             run.database,
@@ -263,6 +269,7 @@ def _begin(run: OpenRun, batch: Batch, step: Step, owner: str, *, writes: bool =
             batch=batch.number,
             owner=owner,
             writes=writes,
+            is_keyed=is_keyed,
         )
     )
 

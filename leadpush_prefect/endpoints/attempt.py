@@ -69,6 +69,7 @@ class Call:
     attempt: int = 0
     request: RenderedRequest | None = None
     followed: bool = False  # a redirect, in this attempt
+    may_be_done: bool = False  # what must not be done twice, by any attempt so far
     key: str = ""
     answered: Answered = NOTHING_ANSWERED
     waited_seconds: float = 0.0  # for a file to be free
@@ -112,23 +113,14 @@ async def attempt(
         return _failed(call, started, render_failure(failed))
     except TransportFailed as failed:
         failure = Failure(failed.reason, public_message(call, failed.message))
-        return (
-            _wait_for_us(call, failed)
-            or _retry(call, failed.reason, None, failed.sent, None)
-            or _failed(call, started, failure, sent=failed.sent)
-        )
+        return _wait_for_us(call, failed) or _again_or_failed(call, started, failure, sent=failed.sent)
     except _NoOutput as failed:
-        headers, status = failed.response.headers, failed.response.status
-        failure = Failure(failed.reason, failed.message, http_status=status)
-        if _is_replayed(call, failed):
-            return _failed(call, started, failure, failed.response, sent=True)
-        return _retry(call, failed.reason, status, True, headers.get("retry-after")) or _failed(
-            call, started, failure, failed.response, sent=True
-        )
+        failure = Failure(failed.reason, failed.message, http_status=failed.response.status)
+        return _again_or_failed(call, started, failure, failed.response)
     except Exception as error:
         # Its text may hold anything; its kind and place are what the report of a fault needs.
-        message = f"{type(error).__name__} while the request was made."
-        return _failed(call, started, Failure(Reason.UNEXPECTED_ERROR, message), sent=call.attempt > 0)
+        failure = Failure(Reason.UNEXPECTED_ERROR, f"{type(error).__name__} while the request was made.")
+        return _again_or_failed(call, started, failure, sent=call.attempt > 0)
 
 
 async def _follow(
@@ -272,49 +264,61 @@ def _wait_for_us(call: Call, failed: TransportFailed) -> Retry | None:
     return Retry(seconds)
 
 
-def _retry(
-    call: Call, reason: Reason, status: int | None, sent: bool, retry_after: str | None
-) -> Retry | None:
+def _again_or_failed(
+    call: Call, started: float, failure: Failure, response: Response | None = None, *, sent: bool = True
+) -> Outcome | Retry:
+    """Another attempt where there is to be one, else the failure."""
+    effect = _effect(call, failure, response, sent)
+    # Under a key, a 409 says that the API is still at work on it.
+    is_at_work = bool(call.key) and failure.http_status == CONFLICT
+    call.may_be_done |= effect is not Effect.NONE or is_at_work
+    retry = None if _is_replayed(call, failure, response) else _retry(call, failure, response, effect)
+    return retry or _failed(call, started, failure, response, effect)
+
+
+def _retry(call: Call, failure: Failure, response: Response | None, effect: Effect) -> Retry | None:
     config = call.target.endpoint.config
     if call.attempt >= config.max_attempts or call.request is None:
         return None
     seconds = retry_delay(
         method=call.request.method,
         has_key=bool(call.key),
-        reason=reason,
-        status=status,
-        sent=sent,
+        reason=failure.reason,
+        status=failure.http_status,
+        effect=effect,
         attempt=call.attempt,
-        retry_after=retry_after,
+        retry_after=None if response is None else response.headers.get("retry-after"),
         now=datetime.now(UTC),
         random=random,
     )
     return None if seconds is None else Retry(seconds)
 
 
-def _is_replayed(call: Call, failed: _NoOutput) -> bool:
+def _is_replayed(call: Call, failure: Failure, response: Response | None) -> bool:
     """Whether the next response would be the same: under a key, an API may give what it has given again."""
-    if not call.key or failed.reason is not Reason.HTTP_STATUS:
+    if not call.key or response is None or failure.reason is not Reason.HTTP_STATUS:
         return False
-    call.answered, is_replayed = answered_again(call.answered, failed.response.status, failed.response.body)
+    call.answered, is_replayed = answered_again(call.answered, response.status, response.body)
     return is_replayed
 
 
 def _failed(
-    call: Call, started: float, failure: Failure, response: Response | None = None, *, sent: bool = False
+    call: Call,
+    started: float,
+    failure: Failure,
+    response: Response | None = None,
+    effect: Effect = Effect.NONE,
 ) -> Outcome:
     mask = call.target.endpoint.mask
     request = call.request.masked(mask).as_text()[:SHOWN_REQUEST_LENGTH] if call.request else ""
     excerpt = _excerpt(mask, failure.reason, response) if response else ""
     size = len(response.body) if response else 0
-    effect, is_keyed = _effect(call, failure, response, sent), bool(call.key)
-    is_unknown = effect is Effect.UNKNOWN and not is_keyed
+    is_unknown = effect is Effect.UNKNOWN and not call.key
     reason = Reason.OUTCOME_UNKNOWN if is_unknown else failure.reason
     failure = replace(failure, reason=reason, request=request, excerpt=excerpt)
     outcome = Outcome(Status.FAILED, None, failure, perf_counter() - started, call.attempt, size)
-    # Under a key, a 409 says that the API is still at work on it.
-    is_done = effect is not Effect.NONE or (is_keyed and failure.http_status == CONFLICT)
-    return replace(outcome, may_resend=is_keyed or not is_done, is_open=is_keyed and is_done)
+    is_keyed, may_be_done = bool(call.key), call.may_be_done
+    return replace(outcome, may_resend=is_keyed or not may_be_done, is_open=is_keyed and may_be_done)
 
 
 def _effect(call: Call, failure: Failure, response: Response | None, sent: bool) -> Effect:

@@ -15,6 +15,7 @@ from leadpush_prefect.endpoints.prepared import PreparedEndpoint
 from leadpush_prefect.endpoints.retries import retry_delay
 from leadpush_prefect.errors import Reason
 from leadpush_prefect.model.context import CampaignContext
+from leadpush_prefect.model.effects import Effect
 from leadpush_prefect.model.outcome import Failure, Outcome
 from leadpush_prefect.network.addresses import parse_networks
 from leadpush_prefect.network.rate_limit import RateLimit
@@ -176,7 +177,7 @@ def _retry_seconds(endpoint: PreparedEndpoint, outcome: Outcome, response: Respo
         has_key=takes_key(config),
         reason=failure.reason,
         status=failure.http_status,
-        sent=failure.reason not in (Reason.DNS_FAILED, Reason.CONNECT_FAILED),
+        effect=Effect.NONE if outcome.may_resend else Effect.UNKNOWN,
         attempt=1,
         retry_after=response.headers.get("retry-after") if response else None,
         now=datetime.now(UTC),

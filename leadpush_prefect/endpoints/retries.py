@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from leadpush_prefect.endpoints.idempotency import CONFLICT
 from leadpush_prefect.errors import Reason
-from leadpush_prefect.model.effects import IDEMPOTENT_METHODS, Effect, effect_of
+from leadpush_prefect.model.effects import IDEMPOTENT_METHODS, Effect
 
 __all__ = ["IDEMPOTENT_METHODS", "RETRYABLE_STATUSES", "retry_delay"]
 
@@ -37,7 +37,7 @@ def retry_delay(
     has_key: bool = False,
     reason: Reason,
     status: int | None,
-    sent: bool,
+    effect: Effect,
     attempt: int,
     retry_after: str | None,
     now: datetime,
@@ -53,7 +53,7 @@ def retry_delay(
         has_key: Whether the API does it once, however often it is sent (see `endpoints.idempotency`).
         reason: Why the attempt failed.
         status: The response's status, where there was one.
-        sent: Whether a byte of the request may have reached the API.
+        effect: What the API may have done that must not be done twice.
         attempt: The number of the attempt that failed, from 1. The caller knows how many there may be.
         retry_after: The response's `Retry-After` (RFC 9110, section 10.2.3): seconds, or an HTTP-date.
         now: The time, with a time zone.
@@ -63,17 +63,17 @@ def retry_delay(
         Seconds, or None.
 
     >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    >>> retry_delay(method="GET", reason=Reason.HTTP_STATUS, status=429, sent=True, attempt=1,
+    >>> retry_delay(method="GET", reason=Reason.HTTP_STATUS, status=429, effect=Effect.NONE, attempt=1,
     ...             retry_after="Thu, 01 Jan 2026 12:00:07 GMT", now=noon, random=lambda: 0.5)
     7.0
-    >>> retry_delay(method="POST", reason=Reason.CONNECT_FAILED, status=None, sent=False, attempt=3,
+    >>> retry_delay(method="POST", reason=Reason.CONNECT_FAILED, status=None, effect=Effect.NONE, attempt=3,
     ...             retry_after=None, now=noon, random=lambda: 0.5)
     0.5
     """
     if has_key and reason is Reason.HTTP_STATUS and status == CONFLICT:
         return CONFLICT_SECONDS
     is_repeatable = has_key or method in IDEMPOTENT_METHODS
-    if not _may_retry(is_repeatable, reason, status, sent, retry_after):
+    if not _may_retry(is_repeatable, reason, status, effect):
         return None
     asked = None if retry_after is None else _retry_after_seconds(retry_after, now)
     if asked is not None:
@@ -82,13 +82,9 @@ def retry_delay(
     return random() * min(CAP_SECONDS, BASE_SECONDS * 2.0**doublings)
 
 
-def _may_retry(
-    is_repeatable: bool, reason: Reason, status: int | None, sent: bool, retry_after: str | None
-) -> bool:
+def _may_retry(is_repeatable: bool, reason: Reason, status: int | None, effect: Effect) -> bool:
     may_pass = status in RETRYABLE_STATUSES if reason is Reason.HTTP_STATUS else reason.retryable
-    if not may_pass or is_repeatable:
-        return may_pass
-    return effect_of(reason, status, sent=sent, may_come_later=retry_after is not None) is Effect.NONE
+    return may_pass and (is_repeatable or effect is Effect.NONE)
 
 
 def _retry_after_seconds(text: str, now: datetime) -> float | None:

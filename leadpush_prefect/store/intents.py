@@ -10,7 +10,7 @@ written and deleted again, which costs more than all else that is stored of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from leadpush_prefect.store.locking import hold_execution
 from leadpush_prefect.store.outcomes import FAILED, OutcomeValues, outcome_values, put_outcomes
 from leadpush_prefect.store.runs import RunRecord
 from leadpush_prefect.store.schema import intent, outcome
+from leadpush_prefect.store.schema import step as steps
 
 __all__ = ["Intents", "adopt_intents", "settle_intents", "write_outcomes_and_intents"]
 
@@ -143,7 +144,7 @@ def settle_intents(database: Engine, run: RunRecord) -> int:
         for row in connection.execute(rows).all():
             digest, sent = _read(row.numbers)
             if not digest:
-                _put_unknown(connection, run, row.step, dict.fromkeys(sent, LOST))
+                _put_unknown(connection, run, row.step, dict.fromkeys(sent, LOST), sent)
                 _put(connection, run, Intents(row.step, row.batch), {})
                 settled += len(sent)
     return settled
@@ -176,10 +177,11 @@ def adopt_intents(
         if row:
             judged.judge(*_read(row.numbers))
         left = Intents(step, batch, digest, dict(judged.kept))
-        if run.execution > 1:
+        lost = set(judged.unknown)
+        if run.execution > 1 and connection.scalar(_IS_KEYED, {"run": run.key, "step": step}):
             for number, at, former in connection.execute(_keyed(run.key, step, numbers)):
                 judged.judge(former, {number: at})
-        _put_unknown(connection, run, step, judged.unknown)
+        _put_unknown(connection, run, step, judged.unknown, lost)
         _put(connection, run, left, left.open)
     left.first = judged.kept
     why = list(judged.unknown.values())
@@ -207,6 +209,9 @@ class _Judged:
                 self.kept[number] = at
 
 
+_IS_KEYED = select(steps.c.keyed).where(steps.c.run == bindparam("run"), steps.c.step == bindparam("step"))
+
+
 def _keyed(run_key: int, step: int, numbers: range) -> Any:
     """The contacts of a batch that failed under a key, and that any execution may send again."""
     o = outcome.c
@@ -215,18 +220,21 @@ def _keyed(run_key: int, step: int, numbers: range) -> Any:
     return select(o.number, func.coalesce(o.intent_at, 0), o.digest).where(*these, *open_ones)
 
 
-def _put_unknown(connection: Connection, run: RunRecord, step: int, unknown: Mapping[int, str]) -> None:
+def _put_unknown(
+    connection: Connection, run: RunRecord, step: int, unknown: Mapping[int, str], lost: Container[int]
+) -> None:
+    """Write why nobody knows; of those that were lost on their way no outcome counts the request yet."""
     values = [
-        outcome_values(run.key, step, number, _unknown(sentence), Resend.IF_NAMED)
+        outcome_values(run.key, step, number, _unknown(sentence, number in lost), Resend.IF_NAMED)
         for number, sentence in unknown.items()
     ]
     if values:
         put_outcomes(connection, run.key, step, values, execution=run.execution)
 
 
-def _unknown(sentence: str) -> Outcome:
+def _unknown(sentence: str, is_lost: bool) -> Outcome:
     failure = Failure(Reason.OUTCOME_UNKNOWN, sentence)
-    return Outcome(Status.FAILED, failure=failure, attempts=1, may_resend=False)
+    return Outcome(Status.FAILED, failure=failure, attempts=int(is_lost), may_resend=False)
 
 
 def _read(numbers: str) -> tuple[str, dict[int, int]]:

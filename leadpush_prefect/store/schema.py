@@ -121,6 +121,8 @@ step = Table(
     Column("other_requests", StoredBigInteger, nullable=False, server_default="0"),
     # Whether an earlier version wrote its failures, and so did not decide who may send them again.
     Column("undecided", Boolean, nullable=False, server_default=false()),
+    # Whether an execution sent its requests under a key, so that what failed may be open.
+    Column("keyed", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("run", "node", name="leadpush_step_node"),
 )
 

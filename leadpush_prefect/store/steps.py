@@ -68,6 +68,7 @@ def declare_step(
     batch: int | None = None,
     owner: str = "",
     writes: bool = False,
+    is_keyed: bool = False,
 ) -> int:
     """The number of a run's step; each batch declares it, the first one makes it.
 
@@ -80,6 +81,7 @@ def declare_step(
         batch: A batch to claim for it at once, as by `claim_batch`.
         owner: Who works on that.
         writes: Whether it sends what must not be sent twice (POST, PATCH).
+        is_keyed: Whether it does so under a key.
 
     Raises:
         StepRefused: if the flow has two steps of this node, or two that store under one key and are not both
@@ -100,6 +102,9 @@ def declare_step(
             _put(connection, run, step, is_new=former is None)
             if former:
                 decide_resend(connection, run.key, number, on_failure, writes=writes)
+        if is_keyed:
+            this = steps.c.run == run.key, steps.c.step == number
+            connection.execute(update(steps).where(*this).values(keyed=True))
         if batch is not None:
             _claim(connection, run, number, batch, owner)
     return number

@@ -270,6 +270,22 @@ def test_nothing_is_sent_twice() -> None:
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("status", [425, 429, 503])
+@pytest.mark.parametrize("how", [303, 307])
+def test_refused_after_a_redirect(how: int, status: int) -> None:
+    """A POST that was redirected was answered: what the other URL refuses does not say that nothing was done."""
+
+    def answer(request: Request) -> bytes:
+        if request.target == b"/there":
+            return respond(b"", status=status, headers=[("Retry-After", "0")])
+        return respond(b"", status=how, headers=[("Location", "/there")])
+
+    with RawServer(each(answer)) as server:
+        failed = failure(server, method="POST", body="{}", max_attempts=3)
+        assert failed.reason is Reason.OUTCOME_UNKNOWN
+        assert len(server.requests) == 2
+
+
 def test_from_https_to_http() -> None:
     """What was asked for under TLS is not asked for in clear."""
     request = RenderedRequest("GET", "https://api.example.com/a", ())

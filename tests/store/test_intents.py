@@ -111,7 +111,7 @@ def test_the_same_execution_takes_its_batch_up_again(database: Engine) -> None:
 def test_under_a_key(database: Engine) -> None:
     """What was sent under a key waits again, and keeps the time when it was first sent."""
     run = started(database, 4)
-    step = declare(database, run, "a")
+    step = declare(database, run, "a", is_keyed=True)
     intents = hand_over(database, run, step, 0, 1, 2, digest="d")
     first = intents.open[0]
     write_outcomes_and_intents(database, run, intents, [(1, OPEN)], resend=Resend.BY_ITSELF)
@@ -131,7 +131,7 @@ def test_under_a_key(database: Engine) -> None:
 def test_a_key_that_is_of_no_use(digest: str, age: int, sentence: str, database: Engine) -> None:
     """After a day, or when something else would be sent, nobody knows, and it is not sent again."""
     run = started(database, 3)
-    step = declare(database, run, "a")
+    step = declare(database, run, "a", is_keyed=True)
     intents = hand_over(database, run, step, 0, 1, digest="d")
     write_outcomes_and_intents(database, run, intents, [(1, OPEN)], resend=Resend.BY_ITSELF)
     with writing(database) as connection:

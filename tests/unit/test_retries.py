@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from leadpush_prefect.endpoints.retries import retry_delay
 from leadpush_prefect.errors import Reason
+from leadpush_prefect.model.effects import effect_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RETRYABLE = {Reason.CONNECT_FAILED, Reason.DNS_FAILED, Reason.DISCONNECTED, Reason.TIMEOUT}
@@ -44,7 +45,10 @@ def delay(**changes: Any) -> float | None:
         "now": NOON,
         "random": lambda: 1.0,
     }
-    return retry_delay(**(arguments | changes))
+    arguments |= changes
+    sent, later = arguments.pop("sent"), arguments["retry_after"] is not None
+    effect = effect_of(arguments["reason"], arguments["status"], sent=sent, may_come_later=later)
+    return retry_delay(**arguments, effect=effect)
 
 
 def status(code: int, **changes: Any) -> float | None:

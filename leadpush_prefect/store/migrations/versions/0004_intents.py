@@ -58,6 +58,7 @@ def upgrade() -> None:
     op.add_column(
         "leadpush_step", sa.Column("undecided", sa.Boolean, nullable=False, server_default=sa.false())
     )
+    op.add_column("leadpush_step", sa.Column("keyed", sa.Boolean, nullable=False, server_default=sa.false()))
     op.execute("UPDATE leadpush_step SET undecided = (1 = 1)")
     op.add_column(
         "leadpush_run", sa.Column("heartbeat_at", sa.BigInteger, nullable=False, server_default="0")
