@@ -89,7 +89,7 @@ class OutcomeWriter:
             StoreFailed: with how much of it is lost.
         """
         try:
-            self.write(unsent=unsent, other_requests=other_requests)
+            self.write(unsent=unsent, other_requests=other_requests, is_end=True)
             return
         except StoreFailed as failed:
             said = str(failed)
@@ -99,9 +99,16 @@ class OutcomeWriter:
         lost = "1 answer that had arrived is" if answers == 1 else f"{answers:,} answers that had arrived are"
         raise StoreFailed(f"{said} {lost} lost: reads will be asked again, writes are unknown.")
 
-    def write(self, more: Sequence[int] = (), *, unsent: Sequence[int] = (), other_requests: int = 0) -> None:
+    def write(
+        self,
+        more: Sequence[int] = (),
+        *,
+        unsent: Sequence[int] = (),
+        other_requests: int = 0,
+        is_end: bool = False,
+    ) -> None:
         """Write what has come, and whose requests are handed over next, or were not sent after all."""
-        self.run.patience(lambda: self._store(more, unsent, other_requests), self.is_over)
+        self.run.patience(lambda: self._store(more, unsent, other_requests, is_end), self.is_over)
         for _, outcome in self.rows:
             code = outcome.code or str(outcome.status)
             self.counts[code] = self.counts.get(code, 0) + 1
@@ -112,7 +119,7 @@ class OutcomeWriter:
         self.rows, self.size = [], 0
         self.due = monotonic() + self.run.tunables.flush_seconds
 
-    def _store(self, more: Sequence[int], unsent: Sequence[int], other_requests: int) -> None:
+    def _store(self, more: Sequence[int], unsent: Sequence[int], other_requests: int, is_end: bool) -> None:
         database, record = self.run.database, self.run.record
         if self.intents is None:
             write_outcomes(
@@ -122,5 +129,5 @@ class OutcomeWriter:
         elif self.rows or more or unsent or other_requests:
             write_outcomes_and_intents(
                 database, record, self.intents, self.rows, more, unsent=unsent, resend=self.resend,
-                durable=self.run.tunables.durable_intents, other_requests=other_requests,
+                durable=self.run.tunables.durable_intents, is_end=is_end, other_requests=other_requests,
             )  # fmt: skip

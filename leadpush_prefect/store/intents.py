@@ -3,8 +3,8 @@
 They are committed before anything is sent. So after a crash it is known of whom the API may have heard: what is left is
 `outcome_unknown`, and not sent again by itself. Under a key (`idempotency_header`) it may be, for a day.
 
-A batch has one row, whose text is `{"digest": ..., "sent": [[at, [number, ...]], ...]}`: a row for each contact would be
-written and deleted again, which costs more than all else that is stored of it.
+A batch has one row, whose text is `{"digest": ..., "sent": [[at, [number, ...]], ...], "counted": ...}`: a row for each
+contact would be written and deleted again, which costs more than all else that is stored of it.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ def write_outcomes_and_intents(
     unsent: Iterable[int] = (),
     resend: Resend,
     durable: bool = True,
+    is_end: bool = False,
     other_requests: int = 0,
 ) -> None:
     """Write outcomes, and whose requests are handed over next, in one transaction.
@@ -90,6 +91,7 @@ def write_outcomes_and_intents(
         unsent: The numbers of those that were, and of whom nothing was sent.
         resend: Who may send again those that failed and may be sent again at all.
         durable: Whether a power cut must not undo it.
+        is_end: Whether the batch ends in order: what is left was sent, and is counted among `other_requests`.
         other_requests: Requests that were sent, and that none of the outcomes counts.
 
     Raises:
@@ -102,7 +104,7 @@ def write_outcomes_and_intents(
         values = [_values(run.key, intents, number, outcome, resend) for number, outcome in rows]
         put_outcomes(connection, run.key, intents.step, values, other_requests, run.execution)
         left = intents.after([*done, *unsent], more, now)
-        _put(connection, run, intents, left)
+        _put(connection, run, intents, left, is_counted=is_end)
     intents.open = left
 
 
@@ -113,14 +115,23 @@ def _values(run_key: int, intents: Intents, number: int, done: Outcome, resend: 
     return outcome_values(run_key, intents.step, number, done, resend, intent_at=at, digest=intents.digest)
 
 
-def _put(connection: Connection, run: RunRecord, intents: Intents, left: Mapping[int, int]) -> None:
+def _put(
+    connection: Connection,
+    run: RunRecord,
+    intents: Intents,
+    left: Mapping[int, int],
+    *,
+    is_counted: bool = False,
+) -> None:
     if not left:
         connection.execute(_DELETE, {"run": run.key, "step": intents.step, "batch": intents.batch})
         return
     at: dict[int, list[int]] = {}
     for number, first in left.items():
         at.setdefault(first, []).append(number)
-    numbers = orjson.dumps({"digest": intents.digest, "sent": list(at.items())}).decode()
+    numbers = orjson.dumps(
+        {"digest": intents.digest, "sent": list(at.items()), "counted": is_counted}
+    ).decode()
     put_row(connection, intent, (run.key, intents.step, intents.batch, run.execution, numbers))
 
 
@@ -142,7 +153,7 @@ def settle_intents(database: Engine, run: RunRecord) -> int:
         hold_execution(connection, run.key, run.execution)
         rows = select(intent).where(intent.c.run == run.key, intent.c.execution < run.execution)
         for row in connection.execute(rows).all():
-            digest, sent = _read(row.numbers)
+            digest, sent, _ = _read(row.numbers)
             if not digest:
                 _put_unknown(connection, run, row.step, dict.fromkeys(sent, LOST), sent)
                 _put(connection, run, Intents(row.step, row.batch), {})
@@ -174,10 +185,12 @@ def adopt_intents(
         judged = _Judged(digest, clock(connection))
         this = intent.c.run == run.key, intent.c.step == step, intent.c.batch == batch
         row = connection.execute(select(intent.c.numbers).where(*this)).one_or_none()
+        lost: Container[int] = ()
         if row:
-            judged.judge(*_read(row.numbers))
+            digest_then, sent, is_counted = _read(row.numbers)
+            judged.judge(digest_then, sent)
+            lost = () if is_counted else sent
         left = Intents(step, batch, digest, dict(judged.kept))
-        lost = set(judged.unknown)
         if run.execution > 1 and connection.scalar(_IS_KEYED, {"run": run.key, "step": step}):
             for number, at, former in connection.execute(_keyed(run.key, step, numbers)):
                 judged.judge(former, {number: at})
@@ -237,11 +250,11 @@ def _unknown(sentence: str, is_lost: bool) -> Outcome:
     return Outcome(Status.FAILED, failure=failure, attempts=int(is_lost), may_resend=False)
 
 
-def _read(numbers: str) -> tuple[str, dict[int, int]]:
-    """A row's text: the digest, and each number with when it was first sent."""
+def _read(numbers: str) -> tuple[str, dict[int, int], bool]:
+    """A row's text: the digest, each number with when it was first sent, and whether these requests are counted."""
     try:
         found = json.loads(numbers)
-        return str(found["digest"]), dict(_pairs(found["sent"]))
+        return str(found["digest"]), dict(_pairs(found["sent"])), found.get("counted") is True
     except (ValueError, KeyError, TypeError, RecursionError):
         raise corrupt("intents of another form") from None
 
