@@ -289,9 +289,8 @@ class CampaignRun:
             self._note_end("stopped", kind.__name__ if kind else "left")
         except RunBusy:  # it goes on in a later execution
             return
-        except (
-            StoreFailed
-        ) as failed:  # why the run is left is raised; the next execution sees that nobody holds it
+        except StoreFailed as failed:
+            # Why the run is left is raised; the next execution sees that nobody holds it.
             warn(f"The end of run {self.id} could not be written. {failed}")
         if self._reporter:
             self._reporter.stopped(kind)

@@ -86,9 +86,7 @@ class Submitted:
 
 
 def _wait(future: PrefectFuture[Any]) -> None:
-    if isinstance(
-        future, PrefectDistributedFuture
-    ):  # of a task elsewhere, of which only Prefect's server knows
+    if isinstance(future, PrefectDistributedFuture):  # of its end only Prefect's server knows
         patiently(lambda: wait_for(future), "the end of a task was not read")
     else:
         wait_for(future)
