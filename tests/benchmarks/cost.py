@@ -35,9 +35,7 @@ PARTS = {
     "write the request": [
         "request_bytes (message.py)",
         "split_url (wire.py)",
-        "AiohttpTransport._exchange (aiohttp_transport.py)",
-        "_exchange (aiohttp_transport.py)",
-        "_head (aiohttp_transport.py)",
+        "AiohttpTransport._head (aiohttp_transport.py)",
         "Outbox._write (aiohttp_writer.py)",
         "Outbox.put (aiohttp_writer.py)",
     ],
@@ -48,7 +46,7 @@ PARTS = {
     ],
     "connections": ["BaseConnector.connect (connector.py)", "Connection.release (connector.py)"],
     "parse the response": ["ResponseHandler.data_received (client_proto.py)"],
-    "read the body": ["_read_whole (aiohttp_transport.py)", "_read (aiohttp_transport.py)"],
+    "read the body": ["_read_whole (aiohttp_transport.py)", "_read_excerpt (aiohttp_transport.py)"],
     "check the JSON": ["read_output (attempt.py)"],
     "deadline": [
         "Deadlines.until (deadlines.py)",
