@@ -10,7 +10,7 @@ from tests.benchmarks.measuring import Measured, measure
 from tests.benchmarks.rows import SIDES, all_rows
 from tests.benchmarks.sides import Workbench
 
-pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]
 
 
 def test_each_row_is_measured_and_each_request_counted(

@@ -75,7 +75,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """Of a user who has never run Prefect."""
     theirs = ("PREFECT_", "PYTHON", "UV_", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
-    return kept | {"HOME": str(tmp_path), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    quiet = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    patient = {"PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"}  # the machine may be busy
+    return kept | quiet | patient | {"HOME": str(tmp_path)}
 
 
 @pytest.fixture

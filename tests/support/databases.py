@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import tempfile
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy import URL, Pool, create_engine, make_url, text
 
 POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.postgres)
 DATABASES = ["sqlite", POSTGRESQL]
@@ -58,9 +59,16 @@ def empty_database(kind: str, request: pytest.FixtureRequest, folder: Path) -> I
 
 def forget_engines() -> None:
     """Close all databases; the next `open_database` looks at its one afresh, as another process would."""
+    for pool in _former_pools:  # a heartbeat, say, may have given its connection back too late for `dispose`
+        pool.dispose()
     module = sys.modules.get("leadpush_prefect.store.database")  # most tests never import it
     while module and module._engines:
-        module._engines.popitem()[1].dispose()
+        engine = module._engines.popitem()[1]
+        _former_pools.append(engine.pool)
+        engine.dispose()
+
+
+_former_pools: deque[Pool] = deque(maxlen=50)
 
 
 def _own_schema(server: URL) -> Iterator[str]:
